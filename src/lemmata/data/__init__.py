@@ -1,0 +1,1 @@
+"""What is sampled: one distribution per file, ground truth kept."""

@@ -1,0 +1,1 @@
+"""How it moves: train(), one engine per file."""

@@ -1,0 +1,1 @@
+"""What is minimised: one pure function of inner products per file."""

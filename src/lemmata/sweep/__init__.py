@@ -1,0 +1,1 @@
+"""Grid to dataset: grid, tiles, store, executors."""
