@@ -1,0 +1,157 @@
+"""train(): runs the cells of one description side by side, and says of each why it ended."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..cells import cell_seeds
+from ..data.sample import Sample
+from ..probes.probe import named
+from ..probes.snapshot import Snapshot
+from .direct import DirectEngine
+from .engine import Engine
+from .gram import GramEngine
+from .run import Run
+
+DIVERGED_AT = 1e4
+"""A cell whose loss is not finite, or this many times its first value, has diverged."""
+
+
+class Status(IntEnum):
+    """Why a cell stopped."""
+
+    ALL_STEPS = 0
+    REACHED_LOSS = 1
+    DIVERGED = 2
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came of ``c`` cells.
+
+    Attributes:
+        steps: the ``t`` steps recorded.
+        records: ``(c, t)`` per probe, in the order asked for.
+        status: ``(c,)``, a :class:`Status` each.
+        status_step: ``(c,)``, the step at which that was known.
+        final: the last snapshot.
+        filters: ``(c, r, d)``, the filters at the end, in the sample's coordinates.
+    """
+
+    run: Run
+    steps: tuple[int, ...]
+    records: dict[str, Tensor]
+    status: Tensor
+    status_step: Tensor
+    final: Snapshot
+    filters: Tensor
+
+
+def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | None = None) -> Training:
+    """Trains one cell per seed.
+
+    Args:
+        run: the description; its value fields may hold ``(c,)`` tensors.
+        seeds: ``(c,)``, each cell's index along the seed axis. Cells of one index share all their draws.
+        sample: data and initial filters to use instead of drawing them.
+
+    Raises:
+        ValueError: by the run's own checks, or if ``sample`` holds another number of cells than ``seeds``.
+    """
+    keys = cell_seeds(run.seed_root, seeds, run.device)
+    sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
+    if sample.labels.shape[0] != keys.shape[0]:
+        raise ValueError(
+            f"a sample of {sample.labels.shape[0]} cells was given for {keys.shape[0]} seeds; give one seed per cell"
+        )
+    with torch.no_grad():
+        return _Trainer(run, keys, sample).train()
+
+
+def draw(run: Run, keys: Tensor) -> Sample:
+    """Data and initial filters of every cell, in the coordinates of the run's engine."""
+    sample = run.data.sample(keys, run.net.initial_scale(keys), coordinates=run.coordinates)
+    return to_dtype(sample, run.torch_dtype)
+
+
+def to_dtype(item: Any, dtype: torch.dtype) -> Any:
+    """A (nested) dataclass with its floating tensors cast."""
+    if isinstance(item, Tensor):
+        return item.to(dtype) if item.is_floating_point() else item
+    if not dataclasses.is_dataclass(item) or isinstance(item, type):
+        return item
+    fields = {f.name: to_dtype(getattr(item, f.name), dtype) for f in dataclasses.fields(item)}
+    return dataclasses.replace(item, **fields)
+
+
+class _Trainer:
+    """State of one call of train()."""
+
+    def __init__(self, run: Run, keys: Tensor, sample: Sample):
+        self.run, self.keys, self.sample = run, keys, sample
+        self.engine = make_engine(run, sample)
+        head = {name: value.to(run.torch_dtype) for name, value in run.net.initial_head(keys).items()}
+        self.point = self.engine.start(head, run.net.moving_head)
+        self.eta = run.rule.step_sizes(self.engine).to(run.torch_dtype)
+        self.memory = run.rule.start(self.point)
+        self.status = torch.zeros_like(keys)
+        self.status_step = torch.full_like(keys, run.steps)
+        self.limit = torch.full_like(self.eta, torch.inf)
+        self.step = 0
+
+    def train(self) -> Training:
+        probes = named(self.run.probes)
+        taken: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
+        steps = self.run.record_steps
+        for step in steps:
+            self._advance(step)
+            snapshot = self._look()
+            for probe in probes:
+                taken[probe.name].append(probe.measure(snapshot).to(torch.float64))
+        self._advance(self.run.steps)
+        final = self._look()
+        self._judge(final.loss)
+        records = {name: torch.stack(values, dim=1) for name, values in taken.items()}
+        filters = self.engine.filters(self.point)
+        return Training(self.run, steps, records, self.status, self.status_step, final, filters)
+
+    def _advance(self, until: int) -> None:
+        rule, engine = self.run.rule, self.engine
+        while self.step < until:
+            view = rule.view(self.keys, self.step, self.sample.labels)
+            loss, gradient = engine.gradient(self.point, *view)
+            self._judge(loss)
+            eta = self.eta * (self.status == Status.ALL_STEPS)
+            self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
+            self.step += 1
+
+    def _judge(self, loss: Tensor) -> None:
+        """Marks the cells that have ended at this step; no waiting for the device."""
+        if self.step == 0:
+            self.limit = DIVERGED_AT * loss.abs().nan_to_num(nan=0.0)
+        running = self.status == Status.ALL_STEPS
+        diverged = running & ~(loss <= self.limit)
+        ended = diverged.to(self.status.dtype) * Status.DIVERGED
+        if self.run.stop_loss is not None:
+            ended += (running & ~diverged & (loss <= self.run.stop_loss)).to(self.status.dtype) * Status.REACHED_LOSS
+        self.status_step = torch.where(ended > 0, self.step, self.status_step)
+        self.status += ended
+
+    def _look(self) -> Snapshot:
+        engine, labels = self.engine, self.sample.labels
+        products = engine.full_products(self.point, labels)
+        loss = self.run.objective.loss(products)
+        witnesses = engine.witness_products(self.point)
+        return Snapshot(self.step, self.run.objective, products, loss, witnesses, self.keys)
+
+
+def make_engine(run: Run, sample: Sample) -> Engine:
+    """The engine that the run asks for."""
+    if run.engine_used == "gram":
+        return GramEngine(sample, run.net, run.objective, run.rule.decays)
+    return DirectEngine(sample, run.net, run.objective)

@@ -1,0 +1,60 @@
+"""A probe: a named quantity, recorded along training. The list of those that come with Lemmata is :data:`PROBES`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from . import learning
+from .snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A function of a snapshot that gives one number per cell, ``(c,)``.
+
+    Args:
+        name: of the variable in the dataset.
+        measure: ``Snapshot -> (c,)``; must not mix cells.
+        long_name: what a figure writes on the axis.
+        units: ``"1"`` for pure numbers.
+    """
+
+    name: str
+    measure: Callable[[Snapshot], Tensor]
+    long_name: str = ""
+    units: str = "1"
+
+
+_SHIPPED = (
+    Probe("train_loss", learning.train_loss, "training loss"),
+    Probe("signal_learning", learning.signal_learning, "signal learning, max ⟨w, jμ⟩"),
+    Probe("signal_learning_mean", learning.signal_learning_mean, "signal learning, mean ⟨w, jμ⟩"),
+    Probe("noise_memorisation", learning.noise_memorisation, "noise memorisation, max ⟨w, ξ⟩"),
+    Probe("noise_memorisation_mean", learning.noise_memorisation_mean, "noise memorisation, mean ⟨w, ξ⟩₊"),
+    Probe("active_fraction", learning.active_fraction, "active fraction p"),
+    Probe("margin_min", learning.margin_min, "smallest training margin"),
+    Probe("margin_mean", learning.margin_mean, "mean training margin"),
+    Probe("norm_hidden", learning.norm_hidden, "norm of the hidden layer ‖W‖"),
+    Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
+)
+
+PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}
+
+
+def named(probes: tuple[str | Probe, ...]) -> tuple[Probe, ...]:
+    """Probes by their names; a probe of the user's own passes as it is.
+
+    Raises:
+        ValueError: for a name that is not in :data:`PROBES`, or a name twice.
+    """
+    found = []
+    for probe in probes:
+        if isinstance(probe, str) and probe not in PROBES:
+            raise ValueError(f"probe {probe!r} was asked for; the probes are {', '.join(PROBES)}, or write a Probe")
+        found.append(PROBES[probe] if isinstance(probe, str) else probe)
+    names = [probe.name for probe in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"probe {name!r} was asked for twice; name each probe once")
+    return tuple(found)
