@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import torch
@@ -13,21 +12,12 @@ from ..cells import cell_seeds
 from ..data.sample import Sample
 from ..probes.probe import named
 from ..probes.snapshot import Snapshot
+from . import native
 from .direct import DirectEngine
+from .ends import Ends
 from .engine import Engine
 from .gram import GramEngine
 from .run import Run
-
-DIVERGED_AT = 1e4
-"""A cell whose loss is not finite, or this many times its first value, has diverged."""
-
-
-class Status(IntEnum):
-    """Why a cell stopped."""
-
-    ALL_STEPS = 0
-    REACHED_LOSS = 1
-    DIVERGED = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +27,7 @@ class Training:
     Attributes:
         steps: the ``t`` steps recorded.
         records: ``(c, t)`` per probe, in the order asked for.
-        status: ``(c,)``, a :class:`Status` each.
+        status: ``(c,)``, a :class:`~lemmata.dynamics.ends.Status` each.
         status_step: ``(c,)``, the step at which that was known.
         final: the last snapshot.
         filters: ``(c, r, d)``, the filters at the end, in the sample's coordinates.
@@ -99,9 +89,8 @@ class _Trainer:
         self.point = self.engine.start(head, run.net.moving_head)
         self.eta = run.rule.step_sizes(self.engine).to(run.torch_dtype)
         self.memory = run.rule.start(self.point)
-        self.status = torch.zeros_like(keys)
-        self.status_step = torch.full_like(keys, run.steps)
-        self.limit = torch.full_like(self.eta, torch.inf)
+        self.ends = Ends.begin(self.eta, run.steps, run.stop_loss)
+        self.native = native.applies(run, sample)
         self.step = 0
 
     def train(self) -> Training:
@@ -115,32 +104,23 @@ class _Trainer:
                 taken[probe.name].append(probe.measure(snapshot).to(torch.float64))
         self._advance(self.run.steps)
         final = self._look()
-        self._judge(final.loss)
+        self.ends.judge(final.loss, self.step)
         records = {name: torch.stack(values, dim=1) for name, values in taken.items()}
         filters = self.engine.filters(self.point)
-        return Training(self.run, steps, records, self.status, self.status_step, final, filters)
+        return Training(self.run, steps, records, self.ends.status, self.ends.status_step, final, filters)
 
     def _advance(self, until: int) -> None:
         rule, engine = self.run.rule, self.engine
+        if self.native:
+            native.advance(engine, rule, self.point, self.eta, self.ends, self.step, until)
+            self.step = until
         while self.step < until:
             view = rule.view(self.keys, self.step, self.sample.labels)
             loss, gradient = engine.gradient(self.point, *view)
-            self._judge(loss)
-            eta = self.eta * (self.status == Status.ALL_STEPS)
+            self.ends.judge(loss, self.step)
+            eta = self.eta * self.ends.running
             self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
             self.step += 1
-
-    def _judge(self, loss: Tensor) -> None:
-        """Marks the cells that have ended at this step; no waiting for the device."""
-        if self.step == 0:
-            self.limit = DIVERGED_AT * loss.abs().nan_to_num(nan=0.0)
-        running = self.status == Status.ALL_STEPS
-        diverged = running & ~(loss <= self.limit)
-        ended = diverged.to(self.status.dtype) * Status.DIVERGED
-        if self.run.stop_loss is not None:
-            ended += (running & ~diverged & (loss <= self.run.stop_loss)).to(self.status.dtype) * Status.REACHED_LOSS
-        self.status_step = torch.where(ended > 0, self.step, self.status_step)
-        self.status += ended
 
     def _look(self) -> Snapshot:
         engine, labels = self.engine, self.sample.labels
