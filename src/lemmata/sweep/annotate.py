@@ -1,0 +1,63 @@
+"""What is derived from a sweep, theory and verdicts, written beside the measurement on the same coordinates."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray
+import zarr
+
+from lemmata.sweep.identity import PROVENANCE
+from lemmata.sweep.store import TEXT, consolidate, held, open_store
+
+
+def annotate(
+    store: str | Path,
+    variables: xarray.Dataset | Mapping[str, Any],
+    attributes: Mapping[str, Any] | None = None,
+) -> xarray.Dataset:
+    """Add derived variables and attributes to a stored sweep; those of the same name from an earlier call go.
+
+    Args:
+        store: folder of the sweep.
+        variables: a dataset, or a mapping to anything ``xarray.Dataset`` takes: data arrays, ``(dims, values)``,
+            numbers. Dimensions that the sweep has must have its length and, where given, its coordinate values.
+        attributes: JSON values; nested ones are best given as JSON text.
+
+    Returns:
+        The dataset with both, read lazily.
+
+    Raises:
+        ValueError: a name that the sweep itself measured or recorded, or coordinates that are not the sweep's.
+        FileNotFoundError, OSError: no sweep there, or it cannot be written.
+    """
+    path, attributes = Path(store), dict(attributes or {})
+    stored = open_store(path)
+    derived = variables if isinstance(variables, xarray.Dataset) else xarray.Dataset(variables)
+    recorded = json.loads(stored.attrs["sweep"])
+    measured = {"done", *recorded["variables"]}
+    own = sorted(
+        ((measured | set(recorded["order"])) & set(map(str, derived.data_vars))) | (PROVENANCE & {*attributes})
+    )
+    if own:
+        raise ValueError(f"{own[0]!r} was recorded by the sweep in {path}; give what is derived another name")
+    sweeps = {*measured, *recorded["order"], *recorded["coordinates"]}
+    replaced = [str(name) for name in derived.variables if name in stored and name not in sweeps]
+    kept = stored.drop_vars(replaced)
+    for dim, size in derived.sizes.items():
+        if dim in kept.sizes and (
+            size != kept.sizes[dim]
+            or (dim in derived.coords and dim in kept.coords and not derived.indexes[dim].equals(kept.indexes[dim]))
+        ):
+            raise ValueError(f"{dim!r} differs from the coordinates of the sweep in {path}; reindex to the sweep's")
+    fresh = derived.drop_vars([name for name in derived.coords if name in kept.coords]).drop_attrs(deep=False)
+    texts = {name: array.astype(TEXT) for name, array in fresh.variables.items() if array.dtype.kind == "U"}
+    with held(path):
+        group = zarr.open_group(path, mode="r+", use_consolidated=False)
+        for name in replaced:
+            del group[name]
+        fresh.assign(texts).to_zarr(path, mode="a", consolidated=False)
+        group.attrs.update(attributes)
+        consolidate(group.store)
+    return open_store(path)
