@@ -46,7 +46,9 @@ class ReLU:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.power) and self.power >= 1):
-            raise ValueError(f"ReLU power must be a finite number of at least 1, got {self.power}: use ReLU(power=1.0).")
+            raise ValueError(
+                f"ReLU power must be a finite number of at least 1, got {self.power}: use ReLU(power=1.0)."
+            )
 
     @property
     def degree(self) -> float:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lemmata import cells
 from lemmata.nets.activations import Activation
 
 _REACH = 60.0  # radius beyond which a standard normal has no mass in double precision
@@ -81,17 +82,16 @@ def symmetric_root(covariance: Tensor) -> Tensor:
     return scale.sqrt() * ((vector * kept.sqrt().unsqueeze(1)) @ vector.mT)
 
 
-def failure_points(state: LimitState, count: int = 4, iterations: int = 24) -> FailurePoints:
-    """The ``count`` nearest distinct failure points found from r + 1 starts.
+def failure_points(state: LimitState, count: int = 8, iterations: int = 24) -> FailurePoints:
+    """The ``count`` nearest distinct failure points found from max(r, 16) + 1 starts.
 
-    One start per filter, towards the side on which that filter alone does most harm, since each failure point has an
-    active filter; and one with all filters active. The number of iterations is fixed, so that a network's result does
-    not depend on the others in the batch. Half of them use damping 1/2 to choose the activation pattern, the rest a
-    falling one to settle on the kinks.
+    One start has all filters active; the others begin, in turn, on the side of each filter on which it does most harm,
+    since each failure point has a filter of its own to thank, and a little off it, since there gradients may balance.
+    The starts and the number of iterations are fixed, so that a network's result does not depend on the others in the
+    batch. Half of the iterations use damping 1/2 to choose the activation pattern, the rest a falling one to settle on
+    the kinks.
     """
-    harm = -state.weights.sign().unsqueeze(-1) * state.root
-    everything = -(state.weights.unsqueeze(1) @ state.root)
-    direction = _unit(torch.cat([everything, harm], 1))
+    direction = _starts(state)
     radius = direction.new_full(direction.shape[:2], 3.0)
     for step in range(iterations):
         damping = 1 / (2 + max(0, step - iterations // 2))
@@ -99,9 +99,19 @@ def failure_points(state: LimitState, count: int = 4, iterations: int = 24) -> F
         downhill = state.descent(x)
         if state.activation.degree is None:  # the gradient's direction then depends on the radius: Newton along the ray
             slope = (downhill * direction).sum(-1).clamp_min(torch.finfo(x.dtype).tiny)
-            radius = (0.5 * radius + 0.5 * (radius + state(x) / slope)).clamp(0.1, _REACH)
+            radius = (radius + 0.5 * state(x) / slope).clamp(0.1, _REACH)
         direction = _unit((1 - damping) * direction + damping * _unit(downhill))
     return _nearest(direction, _radius(state, direction), count)
+
+
+def _starts(state: LimitState) -> Tensor:
+    """Unit vectors ``(b, max(r, 16) + 1, r)`` in the range of the root."""
+    r = state.weights.shape[1]
+    turn = torch.arange(max(r, 16), device=state.weights.device) % r
+    harm = _unit(-state.weights.sign().unsqueeze(-1) * state.root)[:, turn]
+    anywhere = cells.normal(torch.zeros(1, dtype=torch.int64, device=turn.device), "starts", (len(turn), r))
+    everything = -(state.weights.unsqueeze(1) @ state.root)
+    return _unit(torch.cat([everything, harm + 0.5 * _unit(anywhere @ state.root)], 1))
 
 
 def _unit(x: Tensor) -> Tensor:

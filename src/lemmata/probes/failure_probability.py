@@ -93,7 +93,7 @@ def _along_line(state: LimitState, across: Tensor, own: Tensor, start: Tensor) -
     kink, order = torch.where(moving, -level / torch.where(moving, rate, 1.0), torch.inf).sort(-1)
     bend_sorted = bend.expand_as(level).gather(-1, order)
     shift_sorted = shift.gather(-1, order)
-    slope = _running(( before * rate).sum(-1, keepdim=True).expand_as(level[..., :1]), bend_sorted)
+    slope = _running((before * rate).sum(-1, keepdim=True).expand_as(level[..., :1]), bend_sorted)
     intercept = _running(fixed.sum(-1, keepdim=True) + state.offset[:, None, None], shift_sorted)
     # A piece on which all terms cancel (every filter off) is flat: rounding must not give it a root.
     slope = torch.where(slope.abs() < 1e-14 * bend.abs().sum(-1, keepdim=True), 0.0, slope)
