@@ -16,7 +16,7 @@ d = 10^3 costs.
 import torch
 from torch import Tensor
 
-from ..cells import chi_square, normal
+from lemmata.cells import chi_square, normal
 
 
 def compresses(rows: int, frame: int, d: int) -> bool:

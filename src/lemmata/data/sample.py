@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..cells import normal, per_cell
+from lemmata.cells import normal, per_cell
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Shared:
     def read(self, A: Tensor) -> Tensor:
         """Pre-activations ``(c, r, n)`` from inner products ``A`` ``(c, r, k)``."""
         return A[..., self.vector : self.vector + 1] * self.sign.unsqueeze(-2)
+
+    def direction(self, A: Tensor) -> Tensor:
+        """Inner products ``(c, r)`` with the vector itself."""
+        return A[..., self.vector]
 
     def write(self, gradient: Tensor, into: Tensor) -> None:
         """Adds a gradient ``(c, r, n)`` with respect to the pre-activations to one with respect to ``A``."""

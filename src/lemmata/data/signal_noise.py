@@ -13,10 +13,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..cells import normal, per_cell, permutation, uniform
-from ..check import require, require_whole
-from .coordinates import compresses, gaussian_rows
-from .sample import FreshNoise, Own, Sample, Shared
+from lemmata.cells import normal, per_cell, permutation, uniform
+from lemmata.check import require, require_whole
+from lemmata.data.coordinates import compresses, gaussian_rows
+from lemmata.data.sample import FreshNoise, Own, Sample, Shared
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class SignalNoise:
     def compresses(self, filters: int) -> bool:
         """Whether compressed coordinates exist, d >= 1 + n + filters; otherwise sampling takes explicit ones."""
         return compresses(self.n + filters, 1, int(torch.as_tensor(self.d).min()))
+
+    def numbers_per_cell(self, filters: int, coordinates: str) -> int:
+        """How many numbers a cell holds while it is drawn and trained; what tiles are sized by."""
+        rows = self.n + filters
+        held = 1 + rows if coordinates == "compressed" and self.compresses(filters) else int(self.d)
+        return 6 * rows * held + 2 * (1 + self.n) ** 2 + 6 * filters * (1 + self.n)
 
     def sample(self, seeds: Tensor, init: Tensor, *, coordinates: str = "compressed") -> Sample:
         """Draws one data set and one set of initial filters per cell.

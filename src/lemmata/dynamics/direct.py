@@ -7,7 +7,7 @@ equivariant (Adam, sign descent). In compressed coordinates the same code is the
 import torch
 from torch import Tensor
 
-from .engine import Engine, Point
+from lemmata.dynamics.engine import Engine, Point
 
 
 class DirectEngine(Engine):

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.sample import Sample
-from ..objectives.objective import Objective, Products
+from lemmata.data.sample import Sample
+from lemmata.objectives.objective import Objective, Products
 
 Point = dict[str, Tensor]
 

@@ -19,9 +19,9 @@ formed only when a probe asks.
 import torch
 from torch import Tensor
 
-from ..data.sample import Sample
-from ..objectives.objective import Objective
-from .engine import Engine, Point
+from lemmata.data.sample import Sample
+from lemmata.dynamics.engine import Engine, Point
+from lemmata.objectives.objective import Objective
 
 
 class GramEngine(Engine):

@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..cells import per_cell, split, uniform
-from ..check import require, require_whole
-from .engine import Engine, Point
+from lemmata.cells import per_cell, split, uniform
+from lemmata.check import require, require_whole
+from lemmata.dynamics.engine import Engine, Point
 
 
 @dataclass(frozen=True)

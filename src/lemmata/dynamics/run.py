@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..check import require, require_whole
-from ..objectives.margin import Logistic
-from ..objectives.objective import Objective
-from ..probes.probe import Probe, named
-from .rules import GD, TorchRule
+from lemmata.check import require, require_whole
+from lemmata.dynamics.rules import GD, TorchRule
+from lemmata.objectives.margin import Logistic
+from lemmata.objectives.objective import Objective
+from lemmata.probes.probe import Probe, named
 
 ENGINES = ("auto", "direct", "compressed", "gram")
 _PARTS = ("data", "net", "objective", "rule")

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..cells import cell_seeds
-from ..data.sample import Sample
-from ..probes.probe import named
-from ..probes.snapshot import Snapshot
-from . import native
-from .direct import DirectEngine
-from .ends import Ends
-from .engine import Engine
-from .gram import GramEngine
-from .run import Run
+from lemmata.cells import cell_seeds
+from lemmata.data.sample import Sample
+from lemmata.dynamics import native
+from lemmata.dynamics.direct import DirectEngine
+from lemmata.dynamics.ends import Ends
+from lemmata.dynamics.engine import Engine
+from lemmata.dynamics.gram import GramEngine
+from lemmata.dynamics.run import Run
+from lemmata.probes.probe import named
+from lemmata.probes.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

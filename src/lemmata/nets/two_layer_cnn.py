@@ -13,9 +13,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..cells import normal, per_cell
-from ..check import require, require_whole
-from .activations import Activation, ReLU
+from lemmata.cells import normal, per_cell
+from lemmata.check import require, require_whole
+from lemmata.nets.activations import Activation, ReLU
 
 
 @dataclass(frozen=True)

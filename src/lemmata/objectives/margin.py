@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .objective import Gradient, Objective, Products
+from lemmata.objectives.objective import Gradient, Objective, Products
 
 
 class MarginObjective(Objective):

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 from lemmata import cells
-from lemmata.nets.activations import Activation
 from lemmata.probes.failure_point import FailurePoints, LimitState
 
 _CHUNK = 1 << 17  # elements of one temporary: a few of them fit in cache

@@ -8,7 +8,7 @@ and returns ``(c,)``.
 import torch
 from torch import Tensor
 
-from .snapshot import Snapshot
+from lemmata.probes.snapshot import Snapshot
 
 
 def train_loss(snapshot: Snapshot) -> Tensor:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from . import learning
-from .snapshot import Snapshot
+from lemmata.probes import generalisation, learning
+from lemmata.probes.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ _SHIPPED = (
     Probe("margin_mean", learning.margin_mean, "mean training margin"),
     Probe("norm_hidden", learning.norm_hidden, "norm of the hidden layer ‖W‖"),
     Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
+    Probe("test_error", generalisation.error, "test error"),
+    Probe("test_error_se", generalisation.standard_error, "standard error of the test error"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}

@@ -1,10 +1,11 @@
 """A snapshot: all that a probe may look at, at one step of ``c`` cells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
-from ..objectives.objective import Objective, Products
+from lemmata.objectives.objective import Objective, Products
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Snapshot:
         loss: ``(c,)`` training loss.
         witnesses: ``(c, r, j)`` inner products of the filters with the sample's witnesses, if it has any.
         seeds: ``(c,)``, for probes that draw.
+        memo: results that several probes share.
     """
 
     step: int
@@ -27,6 +29,7 @@ class Snapshot:
     loss: Tensor
     witnesses: Tensor | None
     seeds: Tensor
+    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def signal(self) -> Tensor:

@@ -22,15 +22,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.sample import Own, Sample, Shared
-from ...nets.activations import ReLU
-from ...nets.two_layer_cnn import TwoLayerCNN
-from ...objectives.margin import Logistic
-from ..ends import Ends
-from ..engine import Engine, Point
-from ..gram import GramEngine
-from ..rules import GD
-from ..run import Run
+from lemmata.data.sample import Own, Sample, Shared
+from lemmata.dynamics.ends import Ends
+from lemmata.dynamics.engine import Engine, Point
+from lemmata.dynamics.gram import GramEngine
+from lemmata.dynamics.rules import GD
+from lemmata.dynamics.run import Run
+from lemmata.nets.activations import ReLU
+from lemmata.nets.two_layer_cnn import TwoLayerCNN
+from lemmata.objectives.margin import Logistic
 
 _SOURCE = Path(__file__).with_name("gram_relu.c")
 _FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
@@ -67,7 +67,8 @@ def advance(engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, st
         eta: step sizes ``(c,)``.
         ends: when and why cells stop.
     """
-    assert isinstance(engine, GramEngine) and isinstance(rule, GD)  # applies() said so
+    assert isinstance(engine, GramEngine)  # applies() said so
+    assert isinstance(rule, GD)
     sample, head = engine.sample, engine.head(point)
     cells, r, k = point["coefficients"].shape
     dtype = point["coefficients"].dtype
