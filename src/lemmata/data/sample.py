@@ -1,12 +1,13 @@
 """A sample: what one tile of cells trains on, in whatever coordinates.
 
 A sample holds the K distinct data vectors of each cell, the initial filters, the labels, and *how patches read the
-vectors*: patch ``s`` of sample ``i`` is a sign times one of the K vectors. So a network needs the inner products
+vectors*: a patch of sample ``i`` is a sign times one of the K vectors. So a network needs the inner products
 ``A = W X^T`` alone, and every engine can hand it those. The ground truth (true labels, which vectors are signal, which
 are noise, the law of a fresh noise patch) stays with the sample, for the probes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -24,10 +25,6 @@ class Shared:
     def read(self, A: Tensor) -> Tensor:
         """Pre-activations ``(c, r, n)`` from inner products ``A`` ``(c, r, k)``."""
         return A[..., self.vector : self.vector + 1] * self.sign.unsqueeze(-2)
-
-    def direction(self, A: Tensor) -> Tensor:
-        """Inner products ``(c, r)`` with the vector itself."""
-        return A[..., self.vector]
 
     def write(self, gradient: Tensor, into: Tensor) -> None:
         """Adds a gradient ``(c, r, n)`` with respect to the pre-activations to one with respect to ``A``."""
@@ -80,39 +77,33 @@ class FreshNoise:
 class Witnesses:
     """Real test patches, seen by the probes and never trained on."""
 
-    vectors: Tensor  # (c, j, d)
+    vectors: Tensor  # (c, j, d), or (c, g, j, d)
     labels: Tensor  # (c, j), ±1
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Data and initial filters of ``c`` cells; see the module's docstring.
+    """What every engine needs of the data of ``c`` cells. A data model adds what its objectives and probes need.
 
     Attributes:
         vectors: ``(c, k, d)``, the distinct data vectors X.
         filters: ``(c, r, d)``, the initial filters W(0), in the same coordinates.
-        signal: the patch that carries the signal.
-        noise: the patch that carries the noise.
-        labels: ``(c, n)``, the observed labels, ±1; ``true_labels`` before any flip.
-        fresh_noise: the law of the noise patch of a test point.
+        labels: ``(c, n)``, the observed labels, ±1.
         curvature: ``(c,)``, the scale S^2 that the step-size rule ``"auto"`` divides by: squared length of the signal
             plus squared length of the noise over n.
-        position: ``(c, n)``, where the signal patch stands in the sample: 0 or 1.
         witnesses: real test patches, if the data has any; otherwise test points carry the signal itself.
+
+    Between cells and vectors there may be further axes that vectors and filters share, such as one of two modalities:
+    ``(c, g, k, d)`` and ``(c, g, r, d)``, each with its own inner products.
     """
 
     vectors: Tensor
     filters: Tensor
-    signal: Patch
-    noise: Patch
     labels: Tensor
-    true_labels: Tensor
-    fresh_noise: FreshNoise
     curvature: Tensor
-    position: Tensor
-    witnesses: Witnesses | None = None
+    witnesses: Witnesses | None = field(default=None, kw_only=True)
 
-    def lift(self, d: int, seeds: Tensor) -> "Sample":
+    def lift(self, d: int, seeds: Tensor) -> Self:
         """The same sample in R^d: every vector moved by one random isometry per cell, all inner products kept.
 
         Raises:
@@ -122,5 +113,25 @@ class Sample:
         if d < held:
             raise ValueError(f"lift to d = {d} was asked for, but the sample has {held} coordinates; take d >= {held}")
         frame = torch.linalg.qr(normal(seeds, "lift", (d, held))).Q.mT.to(self.vectors)  # (c, held, d)
+        frame = frame.reshape(-1, *[1] * (self.vectors.ndim - 3), held, d)
         witnesses = self.witnesses and replace(self.witnesses, vectors=self.witnesses.vectors @ frame)
         return replace(self, vectors=self.vectors @ frame, filters=self.filters @ frame, witnesses=witnesses)
+
+
+@dataclass(frozen=True)
+class TwoPatchSample(Sample):
+    """Labelled samples of two patches, one with the signal and one with noise.
+
+    Attributes:
+        signal: the patch that carries the signal.
+        noise: the patch that carries the noise.
+        true_labels: ``(c, n)``, before any flip.
+        position: ``(c, n)``, where the signal patch stands in the sample: 0 or 1.
+        fresh_noise: the law of the noise patch of a test point.
+    """
+
+    signal: Patch
+    noise: Patch
+    true_labels: Tensor
+    position: Tensor
+    fresh_noise: FreshNoise

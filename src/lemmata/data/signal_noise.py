@@ -16,7 +16,7 @@ from torch import Tensor
 from lemmata.cells import normal, per_cell, permutation, uniform
 from lemmata.check import require, require_whole
 from lemmata.data.coordinates import compresses, gaussian_rows
-from lemmata.data.sample import FreshNoise, Own, Sample, Shared
+from lemmata.data.sample import FreshNoise, Own, Shared, TwoPatchSample
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SignalNoise:
         held = 1 + rows if coordinates == "compressed" and self.compresses(filters) else int(self.d)
         return 6 * rows * held + 2 * (1 + self.n) ** 2 + 6 * filters * (1 + self.n)
 
-    def sample(self, seeds: Tensor, init: Tensor, *, coordinates: str = "compressed") -> Sample:
+    def sample(self, seeds: Tensor, init: Tensor, *, coordinates: str = "compressed") -> TwoPatchSample:
         """Draws one data set and one set of initial filters per cell.
 
         Args:
@@ -78,7 +78,7 @@ class SignalNoise:
             coordinates: ``"compressed"`` or ``"explicit"``.
 
         Returns:
-            A :class:`Sample` in float64. Data vectors: mu, then xi_1 .. xi_n (k = 1 + n).
+            A :class:`TwoPatchSample` in float64. Data vectors: mu, then xi_1 .. xi_n (k = 1 + n).
         """
         n, cells = self.n, seeds.shape[0]
         rows = gaussian_rows(seeds, "rows", n + init.shape[1], 1, self.d, coordinates=coordinates)
@@ -93,7 +93,7 @@ class SignalNoise:
         first = torch.zeros(cells, n, dtype=torch.int64, device=seeds.device)
         position = (uniform(seeds, "position", (n,)) < 0.5).to(torch.int64) if self.shuffle_patches else first
         ones = torch.ones(cells, dtype=torch.float64, device=seeds.device)
-        return Sample(
+        return TwoPatchSample(
             vectors=torch.cat([mu, noise], dim=1),
             filters=rows[:, n:] * init.unsqueeze(2),
             signal=Shared(0, truth),

@@ -41,7 +41,7 @@ class DirectEngine(Engine):
 
     def filters_squared_norm(self, direction: Point) -> Tensor:
         """Squared length ``(c,)`` of the filters' part of a direction."""
-        return direction["filters"].square().sum((1, 2))
+        return direction["filters"].flatten(1).square().sum(1)
 
     def filters(self, point: Point) -> Tensor:
         """W ``(c, r, d)``."""

@@ -41,7 +41,7 @@ class GramEngine(Engine):
         if self.objective.reads_filter_gram:
             point["carry"] = torch.eye(self.Q_start.shape[-1]).to(self.Q_start).expand_as(self.Q_start).clone()
         elif self.decays:
-            point["carry"] = torch.ones_like(self.A_start[:, :1, :1])
+            point["carry"] = torch.ones_like(self.A_start[..., :1, :1])
         return point
 
     def inner_products(self, point: Point) -> Tensor:
@@ -49,7 +49,9 @@ class GramEngine(Engine):
         start = self.A_start
         if "carry" in point:
             start = self._carried(point, start)
-        return torch.baddbmm(start, point["coefficients"], self.G)
+        B = point["coefficients"]
+        added = torch.baddbmm(start.flatten(0, -3), B.flatten(0, -3), self.G.flatten(0, -3))  # one pass over A
+        return added.reshape(B.shape)
 
     def filter_gram(self, point: Point) -> Tensor:
         """Q ``(c, r, r)``."""
@@ -87,11 +89,12 @@ class GramEngine(Engine):
     def filters_squared_norm(self, direction: Point) -> Tensor:
         """Squared length ``(c,)`` of the filters ``C W_0 + B X`` with the coefficients in ``direction``."""
         B = direction["coefficients"]
-        squared = (B @ self.G * B).sum((1, 2))
+        squared = (B @ self.G * B).flatten(1).sum(1)
         if "carry" in direction:
             carried = self._carried(direction, self.A_start)
-            squared = squared + 2 * (carried * B).sum((1, 2))
-            squared = squared + (self._carried(direction, self.Q_start) * self._carry_matrix(direction)).sum((1, 2))
+            squared = squared + 2 * (carried * B).flatten(1).sum(1)
+            own = self._carried(direction, self.Q_start) * self._carry_matrix(direction)
+            squared = squared + own.flatten(1).sum(1)
         return squared
 
     def filters(self, point: Point) -> Tensor:

@@ -34,6 +34,7 @@ class GD:
         sam_radius: rho >= 0 of sharpness-aware minimisation.
         normalised: every step has length eta.
         head_ratio: step size of the head over that of the filters, above 0.
+        backtrack: a step that raises the loss is taken back and the cell's step size halved; full batch, no momentum.
 
     Raises:
         ValueError: for a value outside its range.
@@ -52,6 +53,7 @@ class GD:
     sam_radius: float | Tensor = 0.0
     normalised: bool = False
     head_ratio: float | Tensor = 1.0
+    backtrack: bool = False
 
     value_fields: ClassVar[tuple[str, ...]] = (
         *("step_size", "c", "momentum", "weight_decay"),
@@ -70,6 +72,14 @@ class GD:
         require("head_ratio", self.head_ratio, lambda x: x > 0, "above 0")
         if self.batch_size is not None:
             require_whole("batch_size", self.batch_size, 1, "the number of samples per step")
+        steady = self.batch_size is None and all(
+            isinstance(x, int | float) and x == 0 for x in (self.momentum, self.label_noise, self.sam_radius)
+        )
+        if self.backtrack and not steady:
+            raise ValueError(
+                "backtrack was asked for with momentum, batches, label noise or SAM, whose loss may rise on the way; "
+                "leave one of them out"
+            )
 
     @property
     def decays(self) -> bool:
@@ -79,7 +89,7 @@ class GD:
     @property
     def plain(self) -> bool:
         """Whether this is full-batch gradient descent and nothing else, in every cell."""
-        return not (self.decays or self.normalised or self.batch_size is not None) and all(
+        return not (self.decays or self.normalised or self.backtrack or self.batch_size is not None) and all(
             not isinstance(x, Tensor) and x == 0 for x in (self.momentum, self.label_noise, self.sam_radius)
         )
 
@@ -178,6 +188,7 @@ class TorchRule:
     value_fields: ClassVar[tuple[str, ...]] = ()
     equivariant: ClassVar[bool] = False
     decays: ClassVar[bool] = False
+    backtrack: ClassVar[bool] = False
     plain: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ class Run:
         rule: how parameters move.
         steps: most steps taken, at least 1.
         stop_loss: a cell stops when its training loss is at most this; None trains all the steps.
+        stop_gradient: a cell has converged when its gradient is no longer than this; None never asks.
         engine: ``"direct"``, ``"compressed"``, ``"gram"``, or ``"auto"``: gram if the rule allows it, else direct.
         dtype: ``"float64"`` or ``"float32"``, of training; sampling and test error are always float64.
         device: where it runs, e.g. ``"cpu"`` or ``"cuda"``.
@@ -46,6 +47,7 @@ class Run:
     rule: GD | TorchRule = field(default_factory=GD)
     steps: int = 600
     stop_loss: float | None = None
+    stop_gradient: float | None = None
     engine: str = "auto"
     dtype: str = "float64"
     device: str = "cpu"
@@ -57,8 +59,9 @@ class Run:
         require_whole("steps", self.steps, 1, "the number of steps")
         require("engine", self.engine, lambda x: x in ENGINES, "one of " + ", ".join(ENGINES))
         require("dtype", self.dtype, lambda x: x in ("float64", "float32"), "float64 or float32")
-        if self.stop_loss is not None:
-            require("stop_loss", self.stop_loss, lambda x: x > 0, "above 0, or None")
+        for name in ("stop_loss", "stop_gradient"):
+            if getattr(self, name) is not None:
+                require(name, getattr(self, name), lambda x: x > 0, "above 0, or None")
         if not self.rule.equivariant and self.engine in ("compressed", "gram"):
             raise ValueError(
                 f"engine {self.engine!r} was asked for with {self.rule.name}, which treats coordinates one by one "
@@ -92,7 +95,7 @@ class Run:
 
     def axes(self) -> dict[str, str]:
         """Every name that a grid may vary, and the part of the run that it belongs to (``""`` for the run itself)."""
-        found = dict.fromkeys(("steps", "stop_loss", "engine", "dtype"), "") | {"seed": ""}
+        found = dict.fromkeys(("steps", "stop_loss", "stop_gradient", "engine", "dtype"), "") | {"seed": ""}
         for part in _PARTS:
             found |= {f.name: part for f in dataclasses.fields(getattr(self, part))}
         return found

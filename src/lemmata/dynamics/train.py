@@ -11,6 +11,7 @@ from torch import Tensor
 from lemmata.cells import cell_seeds
 from lemmata.data.sample import Sample
 from lemmata.dynamics import native
+from lemmata.dynamics.backtracking import Backtracking
 from lemmata.dynamics.direct import DirectEngine
 from lemmata.dynamics.ends import Ends
 from lemmata.dynamics.engine import Engine
@@ -89,7 +90,8 @@ class _Trainer:
         self.point = self.engine.start(head, run.net.moving_head)
         self.eta = run.rule.step_sizes(self.engine).to(run.torch_dtype)
         self.memory = run.rule.start(self.point)
-        self.ends = Ends.begin(self.eta, run.steps, run.stop_loss)
+        self.ends = Ends.begin(self.eta, run.steps, run.stop_loss, run.stop_gradient)
+        self.guard = Backtracking(self.eta) if run.rule.backtrack else None
         self.native = native.applies(run, sample)
         self.step = 0
 
@@ -117,8 +119,13 @@ class _Trainer:
         while self.step < until:
             view = rule.view(self.keys, self.step, self.sample.labels)
             loss, gradient = engine.gradient(self.point, *view)
-            self.ends.judge(loss, self.step)
-            eta = self.eta * self.ends.running
+            eta = self.eta
+            if self.guard is not None:
+                self.point, loss, gradient = self.guard.revise(self.point, loss, gradient)
+                eta = eta * self.guard.factor
+            length = engine.squared_norm(gradient).sqrt() if self.run.stop_gradient is not None else None
+            self.ends.judge(loss, self.step, length)
+            eta = eta * self.ends.running
             self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
             self.step += 1
 

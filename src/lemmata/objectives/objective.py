@@ -9,13 +9,10 @@ and on the other trained parameters (the *head*). So one objective serves every 
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from ..data.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Products:
         Q: ``(c, r, r)`` inner products of filters; None unless the objective says that it reads them.
         head: the other parameters of the network, by name.
         net: the network's description.
-        sample: the data; how patches read the vectors.
+        sample: the data, :class:`~lemmata.data.sample.Sample`; how patches read the vectors.
         labels: ``(c, n)``, ±1, as this step sees them.
         weights: ``(c, n)``, this step's weights of the samples, summing to 1 (1/n, or 1/batch on the batch).
     """
@@ -36,7 +33,7 @@ class Products:
     Q: Tensor | None
     head: dict[str, Tensor]
     net: Any
-    sample: "Sample"
+    sample: Any
     labels: Tensor
     weights: Tensor
 

@@ -32,7 +32,7 @@ def fresh_points(snapshot: Snapshot) -> list[FreshPoint]:
     assert p.Q is not None
     covariance = sample.fresh_noise.covariance(p.A, p.Q, sample.vectors.square().sum(2))
     first, second = p.net.patch_weights(p.head)
-    mu = sample.signal.direction(p.A)  # (c, r)
+    mu = p.A[..., sample.signal.vector]  # (c, r)
     orders = [(first, second)]
     if first is not second and bool((sample.position != 0).any()):
         orders.append((second, first))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.dynamics.ends import Status
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import train
 from lemmata.probes.probe import named
@@ -19,7 +20,7 @@ _PIECE = 8  # cells timed for an estimate
 
 @dataclass(frozen=True)
 class TrainingBody:
-    """Sweeps a :class:`~lemmata.Run` over a grid whose axes are fields of its data, network, objective, rule, or its own.
+    """Sweeps a :class:`~lemmata.Run` over a grid whose axes are fields of its data, network, objective and rule.
 
     Variables: the run's probes, with dimension ``step`` if it records at several steps, and ``status`` (0 took all its
     steps, 1 reached ``stop_loss``, 2 diverged) with ``status_step``. The axis ``seed`` numbers the random draws: cells
@@ -39,9 +40,8 @@ class TrainingBody:
             probe.name: Variable(dims, units=probe.units, long_name=probe.long_name)
             for probe in named(self.run_.probes)
         }
-        found["status"] = Variable(
-            long_name="why the cell ended: 0 all steps, 1 loss reached, 2 diverged", dtype="int8"
-        )
+        why = ", ".join(f"{status.value} {status.name.lower()}" for status in Status).replace("_", " ")
+        found["status"] = Variable(long_name=f"why the cell ended: {why}", dtype="int8")
         found["status_step"] = Variable(units="steps", long_name="step at which the cell ended", dtype="int64")
         return found
 

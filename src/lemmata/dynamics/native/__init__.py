@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lemmata.data.sample import Own, Sample, Shared
+from lemmata.data.sample import Own, Sample, Shared, TwoPatchSample
 from lemmata.dynamics.ends import Ends
 from lemmata.dynamics.engine import Engine, Point
 from lemmata.dynamics.gram import GramEngine
@@ -47,9 +47,11 @@ def applies(run: Run, sample: Sample) -> bool:
         and type(run.objective) is Logistic
         and type(run.rule) is GD
         and run.rule.plain
+        and run.stop_gradient is None
         and type(net) is TwoLayerCNN
         and net.activation == ReLU()
         and not (net.per_patch_output or net.divide_by_m)
+        and isinstance(sample, TwoPatchSample)
         and sample.vectors.shape[1] == 1 + sample.labels.shape[1]
         and isinstance(sample.signal, Shared)
         and sample.signal.vector == 0
@@ -75,7 +77,9 @@ def advance(engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, st
     # Output weights that do not move are stepped by zero, on a copy.
     output = head["output"] if "output" in point else head["output"].clone()
     eta_head = eta * torch.as_tensor(rule.head_ratio if "output" in point else 0.0).to(eta)
-    truth = sample.signal.sign  # type: ignore[union-attr]
+    assert isinstance(sample, TwoPatchSample)
+    assert isinstance(sample.signal, Shared)
+    truth = sample.signal.sign
     held = [engine.G, engine.A_start, point["coefficients"], output, sample.labels, truth, eta, eta_head]
     held += [ends.limit, ends.status, ends.status_step]
     arrays = [item.contiguous() for item in held]
