@@ -128,6 +128,9 @@ class _Trainer:
             eta = eta * self.ends.running
             self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
             self.step += 1
+        if self.guard is not None:  # the last step may have to be taken back
+            found = engine.gradient(self.point, *rule.view(self.keys, self.step, self.sample.labels))
+            self.point, _, _ = self.guard.revise(self.point, *found)
 
     def _look(self) -> Snapshot:
         engine, labels = self.engine, self.sample.labels
