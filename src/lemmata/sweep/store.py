@@ -34,7 +34,6 @@ from lemmata.sweep.tile import Tile, cut, tile_shape
 TEXT = np.dtypes.StringDType()
 """Zarr has a specification for strings of variable length only."""
 _PACKAGES = ("torch", "numpy", "xarray", "zarr")
-_WHOLE = {"write_empty_chunks": True}  # so that a file missing from a marked tile can be told from one left out
 _DONE = Variable(dtype="bool", long_name="tile stored")
 
 
@@ -43,7 +42,9 @@ class Store:
 
     def __init__(self, group: zarr.Group, grid: Grid, shape: tuple[int, ...], variables: Mapping[str, Variable]):
         self._group = group
-        self._arrays: dict[str, Any] = {name: group[name] for name in variables}
+        # Chunks of nothing but fill are written too, so that a file missing from a marked tile is seen to be lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            self._arrays: dict[str, Any] = {name: group[name] for name in variables}
         self._mark: Any = group["done"]
         self.grid, self.shape = grid, shape
 
@@ -161,7 +162,6 @@ def _build(store: ZarrStore, body: Body, grid: Grid, shape: tuple[int, ...]) -> 
             fill_value=variable.fill,
             dimension_names=(*grid.names, *variable.dims),
             attributes=_named({"units": variable.units, "long_name": variable.long_name}),
-            config=_WHOLE,  # type: ignore[arg-type]
         )
     consolidate(store)
     return group
@@ -169,7 +169,7 @@ def _build(store: ZarrStore, body: Body, grid: Grid, shape: tuple[int, ...]) -> 
 
 def _coordinate(group: zarr.Group, name: str, values: np.ndarray, attributes: dict[str, str]) -> None:
     values = values.astype(TEXT) if values.dtype.kind == "U" else values
-    group.create_array(name, data=values, dimension_names=(name,), attributes=_named(attributes), config=_WHOLE)  # type: ignore[arg-type]
+    group.create_array(name, data=values, dimension_names=(name,), attributes=_named(attributes))
 
 
 def _named(attributes: dict[str, str]) -> dict[str, Any]:
