@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray
 import zarr
 
@@ -29,6 +30,7 @@ def annotate(
         The dataset with both, read lazily.
 
     Raises:
+        TypeError: an attribute that is not JSON.
         ValueError: a name that the sweep itself measured or recorded, or coordinates that are not the sweep's.
         FileNotFoundError, OSError: no sweep there, or it cannot be written.
     """
@@ -43,21 +45,34 @@ def annotate(
     if own:
         raise ValueError(f"{own[0]!r} was recorded by the sweep in {path}; give what is derived another name")
     sweeps = {*measured, *recorded["order"], *recorded["coordinates"]}
-    replaced = [str(name) for name in derived.variables if name in stored and name not in sweeps]
-    kept = stored.drop_vars(replaced)
+    kept = stored.drop_vars([name for name in derived.variables if name in stored and name not in sweeps])
     for dim, size in derived.sizes.items():
         if dim in kept.sizes and (
             size != kept.sizes[dim]
             or (dim in derived.coords and dim in kept.coords and not derived.indexes[dim].equals(kept.indexes[dim]))
         ):
             raise ValueError(f"{dim!r} differs from the coordinates of the sweep in {path}; reindex to the sweep's")
-    fresh = derived.drop_vars([name for name in derived.coords if name in kept.coords]).drop_attrs(deep=False)
-    texts = {name: array.astype(TEXT) for name, array in fresh.variables.items() if array.dtype.kind == "U"}
+    fresh = {str(name): array for name, array in derived.variables.items() if name not in kept.coords}
+    described = {name: _plain(name, array.attrs) for name, array in fresh.items()}
+    added = _plain("attributes", attributes)
     with held(path):
         group = zarr.open_group(path, mode="r+", use_consolidated=False)
-        for name in replaced:
-            del group[name]
-        fresh.assign(texts).to_zarr(path, mode="a", consolidated=False)
-        group.attrs.update(attributes)
+        for name, array in fresh.items():
+            values = array.values.astype(TEXT) if array.dtype.kind in "UTO" else array.values
+            group.create_array(
+                name, data=values, dimension_names=[*map(str, array.dims)], attributes=described[name], overwrite=True
+            )  # not by xarray, which would put its own attributes in place of the sweep's
+        group.attrs.update(added)
         consolidate(group.store)
     return open_store(path)
+
+
+def _plain(name: str, attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes as JSON reads them back."""
+    numbers = {str(key): value.item() if isinstance(value, np.generic) else value for key, value in attributes.items()}
+    try:
+        return json.loads(json.dumps(numbers))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the attributes of {name!r} are not JSON ({error}); give numbers, strings or JSON text"
+        ) from error

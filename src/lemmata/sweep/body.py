@@ -86,6 +86,8 @@ def check_body(body: Body, grid: Grid) -> None:
     for name, values in extra.items():
         if values.ndim != 1 or not values.size:
             raise ValueError(f"coordinate {name!r} has shape {values.shape}; give one value per position")
+        if values.dtype.kind not in "fiubU" or (values.dtype.kind == "f" and np.isnan(values).any()):
+            raise ValueError(f"coordinate {name!r} holds {values.dtype} or NaN; give numbers or strings")
     if not body.variables:
         raise ValueError("the body names no variables; give at least one, or there is nothing to store")
     taken = {*grid.names, *extra, *RESERVED}

@@ -32,7 +32,7 @@ class Serial(Executor):
 def check(executor: str | Executor | None) -> None:
     """Refuse what :func:`resolve` would refuse, without starting anything."""
     known = isinstance(executor, Executor) or executor in (None, "serial", "processes")
-    if not known and not (isinstance(executor, str) and "://" in executor):
+    if not known and not (isinstance(executor, str) and executor.startswith(("tcp://", "tls://"))):
         raise ValueError(
             f"executor {executor!r} is unknown; use 'serial', 'processes', 'tcp://HOST:PORT' of a Dask scheduler, "
             "or a concurrent.futures.Executor"
@@ -56,8 +56,10 @@ def resolve(executor: str | Executor | None) -> Iterator[tuple[Executor, Callabl
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
         try:
             yield pool, lambda: 2 * workers
-        finally:
+        except BaseException:
             _stop(pool)
+            raise
+        pool.shutdown()
     elif isinstance(executor, str):
         with _client(executor) as client:
             yield client.get_executor(), lambda: 2 * max(1, sum(client.nthreads().values()))

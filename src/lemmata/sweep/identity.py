@@ -1,4 +1,4 @@
-"""Is what lies in a folder this very sweep, whole? Resuming anything else is refused with the difference named."""
+"""Is what lies in a folder this very sweep? Resuming anything else is refused with the difference named."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -52,8 +52,8 @@ def read_attributes(path: Path) -> dict[str, Any]:
     return attributes
 
 
-def refuse_another(path: Path, body: Body, grid: Grid, cells_per_tile: int | None) -> None:
-    """Refuse to resume what is not this very sweep, whole."""
+def refuse_another(path: Path, body: Body, grid: Grid, cells_per_tile: int | None) -> dict[str, Any]:
+    """The attributes of what lies there, if it is this very sweep."""
     attributes = read_attributes(path)
     stored = json.loads(attributes["sweep"])
     shape = stored.pop("tile")
@@ -68,6 +68,7 @@ def refuse_another(path: Path, body: Body, grid: Grid, cells_per_tile: int | Non
             f"{path} is cut into tiles of {_side(shape)} cells, cells_per_tile={cells_per_tile} asks for "
             f"{_side(asked)}; leave cells_per_tile out to resume, or {_REMEDY}"
         )
+    return attributes
 
 
 def _changes(found: Any, wanted: Any, name: str = "") -> Iterator[str]:

@@ -98,7 +98,8 @@ def _seconds(body: Body, grid: Grid, tiles: list[Tile]) -> float:
 
 def _first_of_each_shape(body: Body, tiles: list[Tile]) -> list[Tile]:
     grid, firsts = tiles[0].grid, dict[tuple[int, ...], Tile]()
-    sides = [i for i, name in enumerate(grid.names) if name in body.shape_axes(grid)]
+    shape_axes = body.shape_axes(grid)
+    sides = [i for i, name in enumerate(grid.names) if name in shape_axes]
     for tile in tiles:
         firsts.setdefault(tuple(tile.region[i].start for i in sides), tile)
     return list(firsts.values())

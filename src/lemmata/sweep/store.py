@@ -7,6 +7,7 @@ is built under another name and renamed when it is whole.
 """
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -25,16 +26,15 @@ from zarr.abc.store import Store as ZarrStore
 
 import lemmata
 from lemmata.sweep.body import Body, Variable, configuration_of, shape_of
+from lemmata.sweep.damage import refuse_damaged
 from lemmata.sweep.grid import Grid
 from lemmata.sweep.identity import FORMAT, identity, read_attributes, refuse_another
 from lemmata.sweep.tile import Tile, cut, tile_shape
 
-_PACKAGES = ("torch", "numpy", "xarray", "zarr")
-_WHOLE = {"write_empty_chunks": True}  # so that a file missing from a marked tile can be told from one left out
-
-
 TEXT = np.dtypes.StringDType()
 """Zarr has a specification for strings of variable length only."""
+_PACKAGES = ("torch", "numpy", "xarray", "zarr")
+_DONE = Variable(dtype="bool", long_name="tile stored")
 
 
 class Store:
@@ -42,14 +42,16 @@ class Store:
 
     def __init__(self, group: zarr.Group, grid: Grid, shape: tuple[int, ...], variables: Mapping[str, Variable]):
         self._group = group
-        self._arrays: dict[str, Any] = {name: group[name] for name in variables}
+        # Chunks of nothing but fill are written too, so that a file missing from a marked tile is seen to be lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            self._arrays: dict[str, Any] = {name: group[name] for name in variables}
         self._mark: Any = group["done"]
         self.grid, self.shape = grid, shape
 
     @property
     def tiles(self) -> int:
         """Number of tiles of the sweep."""
-        return len(cut(self.grid, self.shape))
+        return math.prod(math.ceil(size / step) for size, step in zip(self.grid.shape, self.shape))
 
     def pending(self) -> list[Tile]:
         """Tiles not yet marked done, in C order."""
@@ -75,20 +77,6 @@ class Store:
         self._group.attrs["wall_seconds"] = total
         consolidate(self._group.store)
 
-    def lost_chunk(self) -> str | None:
-        """The first file that a marked tile should have and has not, of a store in a folder."""
-        root = Path(self._group.store.root)  # type: ignore[attr-defined]
-        pending = {tile.index for tile in self.pending()}
-        for tile in cut(self.grid, self.shape):
-            if tile.index in pending:
-                continue
-            corner = [side.start // step for side, step in zip(tile.region, self.shape)]
-            for name, array in self._arrays.items():
-                key = Path(name, "c", *map(str, corner), *["0"] * (array.ndim - len(corner)))
-                if not (root / key).is_file() or not (root / key).stat().st_size:
-                    return str(key)
-        return None
-
     def dataset(self) -> xarray.Dataset:
         """The sweep as it stands; read from the folder when asked for, or held in memory when there is none."""
         if isinstance(self._group.store, zarr.storage.LocalStore):
@@ -106,7 +94,7 @@ def open_store(path: str | Path) -> xarray.Dataset:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run the sweep first, or give the folder it wrote")
-    read_attributes(path)
+    refuse_damaged(path, read_attributes(path))
     return xarray.open_zarr(path, chunks=None)
 
 
@@ -124,19 +112,12 @@ def open_sweep(body: Body, grid: Grid, path: str | Path | None, cells_per_tile: 
         return
     path = Path(path)
     if not _is_empty(path):
-        refuse_another(path, body, grid, cells_per_tile)
+        refuse_damaged(path, refuse_another(path, body, grid, cells_per_tile))
     else:
         _create(path, body, grid, tile_shape(body, grid, cells_per_tile))
     with held(path):
         _sweep_up(path)
-        try:
-            store = _open(zarr.open_group(path, mode="r+", use_consolidated=False), body, grid)
-            lost = store.lost_chunk()
-        except Exception as error:  # whatever a broken file makes zarr raise, the remedy is the same
-            raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); remove it and run again") from error
-        if lost:
-            raise ValueError(f"{path} is damaged: {lost} is missing or empty; remove it and run again")
-        yield store
+        yield _open(zarr.open_group(path, mode="r+", use_consolidated=False), body, grid)
 
 
 def scratch_folder(path: str | Path, tile: Tile | None = None) -> Path:
@@ -181,18 +162,14 @@ def _build(store: ZarrStore, body: Body, grid: Grid, shape: tuple[int, ...]) -> 
             fill_value=variable.fill,
             dimension_names=(*grid.names, *variable.dims),
             attributes=_named({"units": variable.units, "long_name": variable.long_name}),
-            config=_WHOLE,  # type: ignore[arg-type]
         )
     consolidate(store)
     return group
 
 
-_DONE = Variable(dtype="bool", long_name="tile stored")
-
-
 def _coordinate(group: zarr.Group, name: str, values: np.ndarray, attributes: dict[str, str]) -> None:
     values = values.astype(TEXT) if values.dtype.kind == "U" else values
-    group.create_array(name, data=values, dimension_names=(name,), attributes=_named(attributes), config=_WHOLE)  # type: ignore[arg-type]
+    group.create_array(name, data=values, dimension_names=(name,), attributes=_named(attributes))
 
 
 def _named(attributes: dict[str, str]) -> dict[str, Any]:

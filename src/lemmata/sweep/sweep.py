@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,19 @@ class _Session:
         try:
             arrays = future.result()
         except BrokenExecutor as error:
-            raise SweepError(
-                f"a worker process died while {tile} was in flight (killed, out of memory, or a script without "
-                f"'if __name__ == \"__main__\":'); {self.kept()}"
-            ) from error
+            raise self.broken() from error
         except Exception as error:
             raise SweepError(f"{tile} failed with {type(error).__name__}: {error}; {self.kept()}") from error
         self.target.write(tile, arrays)
         if (scratch := self.scratch(tile)) is not None:
             shutil.rmtree(scratch, ignore_errors=True)
         self.report.advance(tile.cells)
+
+    def broken(self) -> SweepError:
+        return SweepError(
+            "a worker process died (killed, out of memory, or started by a script without "
+            f"'if __name__ == \"__main__\":'); {self.kept()}"
+        )
 
     def kept(self) -> str:
         if self.path is None:
@@ -113,7 +117,7 @@ class _Session:
         return f"{kept} of {total} tiles are kept in {self.path}, run again to resume"
 
 
-def _run(session: _Session, pending: list[Tile], pool: Executor, room: Any) -> None:
+def _run(session: _Session, pending: list[Tile], pool: Executor, room: Callable[[], int]) -> None:
     """Keep no more tiles in flight than there is room for, as a finished one waits in memory to be stored."""
     queue, flying = iter(pending), dict[Future[Any], Tile]()
     try:
@@ -124,13 +128,19 @@ def _run(session: _Session, pending: list[Tile], pool: Executor, room: Any) -> N
                 return
             landed, _ = wait(flying, return_when=FIRST_COMPLETED)
             # Failures last: what finished beside a failed tile is stored all the same.
-            for future in sorted(landed, key=lambda f: f.exception() is not None):
+            for future in sorted(landed, key=_failed):
                 session.finish(flying.pop(future), future)
+    except BrokenExecutor as error:  # found broken when the next tile was submitted
+        raise session.broken() from error
     except KeyboardInterrupt:
         raise SweepInterrupted(f"interrupted: {session.kept()}") from None
     finally:
         for future in flying:
             future.cancel()
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _check_pickle(body: Body) -> None:
