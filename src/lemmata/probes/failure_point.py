@@ -74,7 +74,7 @@ class FailurePoints:
 def symmetric_root(covariance: Tensor) -> Tensor:
     """S = V sqrt(lambda) V^T with S S = covariance, ``(c, r, r)``; eigenvalues below 1e-13 of the largest are dropped.
 
-    Unlike the eigenvectors, this root is a continuous function of the covariance: a rounding error does not flip a sign.
+    Unlike the eigenvectors, this root is a continuous function of the covariance: rounding does not flip a sign.
     """
     scale = covariance.diagonal(dim1=-2, dim2=-1).amax(-1).clamp_min(torch.finfo(covariance.dtype).tiny)[:, None, None]
     eigenvalue, vector = torch.linalg.eigh(0.5 * (covariance + covariance.mT) / scale)

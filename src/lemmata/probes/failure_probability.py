@@ -1,10 +1,10 @@
 """Probability that a limit state is not positive, P(g(x) <= 0) for x ~ N(0, I), down to the smallest double.
 
 *Line sampling* (Koutsourelakis, Pradlwarter, Schueller 2004, "Reliability of structures in high dimensions"): split
-x = t u + x', u the direction of a failure point and x' orthogonal to it. Along the line g is a piecewise linear function
-of t when the activation is piecewise linear, so P(g <= 0 | x') is a sum of Gaussian tails at its roots and only x' is
-sampled. Several failure points u_1..u_j share space by angle: x belongs to the u_i with the largest <u_i, x>, which on a
-line along u_i is the half-line t >= max_k <u_k, x'> / (1 - <u_k, u_i>), so that
+x = t u + x', u the direction of a failure point and x' orthogonal to it. When the activation is piecewise linear, so is
+g along the line; P(g <= 0 | x') is then a sum of Gaussian tails at its roots, and only x' is sampled. Several failure
+points u_1..u_j share space by angle: x belongs to the u_i with the largest <u_i, x>, which on a line along u_i is the
+half-line t >= tau_i = max_k <u_k, x'> / (1 - <u_k, u_i>), so that
 
     P(g <= 0) = sum_i E_x' P(g(t u_i + x') <= 0, t >= tau_i(x'))
 
@@ -13,8 +13,9 @@ holds exactly, however good or bad the directions are.
 *Importance sampling* serves the other activations: x is drawn from a mixture q of the standard normal (one tenth) and
 normals centred at the failure points, and E_q[1{g <= 0} p(x) / q(x)] is formed in logarithms.
 
-Both use randomised quasi-Monte Carlo: a Sobol net, shifted digitally and independently ``shifts`` times for each cell
-(Owen 1995). Each shifted net is unbiased, and the spread of the shifts gives the standard error.
+All use randomised quasi-Monte Carlo: a Sobol net, shifted digitally and independently ``SHIFTS`` times for each cell
+(L'Ecuyer, Lemieux 2002, "Recent advances in randomized quasi-Monte Carlo methods"). Each shifted net is unbiased, and
+the spread over shifts gives the standard error.
 """
 
 import math
@@ -26,15 +27,16 @@ from torch import Tensor
 from lemmata import cells
 from lemmata.probes.failure_point import FailurePoints, LimitState
 
-_CHUNK = 1 << 17  # elements of one temporary: a few of them fit in cache
+SHIFTS = 16  # independent shifts: more would sharpen the standard error, fewer the estimate
+_CHUNK = 1 << 16  # elements of one temporary: a few of them fit in cache
 _PLAIN = 0.1  # share of the standard normal in the importance mixture
 
 
-def sobol_normal(seeds: Tensor, name: str, shifts: int, points: int, dimension: int) -> Tensor:
-    """Standard normals ``(c, shifts, points, dimension)`` float64: per cell ``shifts`` independent Sobol nets."""
-    net = _sobol_net(points, dimension).to(seeds.device)
-    shift = (cells.uniform(seeds, name, (shifts, 1, dimension)) * 2.0**52).to(torch.int64)
-    return torch.special.ndtri(((net ^ shift).to(torch.float64) + 0.5) * 2.0**-52)
+def sobol_uniform(seeds: Tensor, name: str, draws: int, dimension: int) -> Tensor:
+    """Uniforms ``(c, draws, dimension)`` float64: per cell ``SHIFTS`` independent Sobol nets, one after another."""
+    net = _sobol_net(draws // SHIFTS, dimension).to(seeds.device)
+    shift = (cells.uniform(seeds, name, (SHIFTS, 1, dimension)) * 2.0**52).to(torch.int64)
+    return (((net ^ shift).to(torch.float64) + 0.5) * 2.0**-52).flatten(1, 2)
 
 
 @lru_cache(maxsize=32)
@@ -44,27 +46,32 @@ def _sobol_net(points: int, dimension: int) -> Tensor:
     return (net * 2.0**52).to(torch.int64)
 
 
-def line_sampling(state: LimitState, points: FailurePoints, normals: Tensor) -> Tensor:
-    """P(g <= 0) for each of ``k`` shifted nets, ``(b, k)``.
+def line_sampling(state: LimitState, points: FailurePoints, seeds: Tensor, draws: int) -> Tensor:
+    """P(g <= 0), one estimate per shifted net, ``(b, SHIFTS)``.
 
     Args:
         state: ``b`` limit states with a piecewise linear activation.
         points: their failure points.
-        normals: ``(b, k, n, r)`` standard normals.
+        seeds: ``(b,)`` int64; limit states with the same seed share their draws.
+        draws: lines per failure point.
     """
-    b, k, n, _ = normals.shape
-    probability = normals.new_zeros(b, points.used.shape[1], k)
-    network, point = points.used.nonzero(as_tuple=True)
-    size = max(1, _CHUNK // (k * n * normals.shape[-1]))
-    for i, j in zip(network.split(size), point.split(size)):
-        inside = points.direction[i]
+    r = state.weights.shape[1]
+    probability = points.radius.new_zeros(*points.used.shape, SHIFTS)
+    owner, point = points.used.nonzero(as_tuple=True)
+    most = int(point.max()) + 1  # the used ones come first
+    size = max(1, _CHUNK // (draws * r))
+    for i, j in zip(owner.split(size), point.split(size)):
+        x = torch.special.ndtri(sobol_uniform(seeds[i], "line", draws, r))
         own = points.direction[i, j].unsqueeze(1)
-        x = normals[i].flatten(1, 2)
         across = x - (x @ own.mT) * own
-        share = _angular_share(across, own, inside, points.used[i], j)
-        line = _along_line(state[i], across, own, share)
-        probability[i, j] = line.unflatten(1, (k, n)).mean(-1)
+        start = _angular_share(across, own, points.direction[i, :most], points.used[i, :most], j)
+        probability[i, j] = _per_shift(_along_line(state[i], across, own, start))
     return probability.sum(1)
+
+
+def _per_shift(value: Tensor) -> Tensor:
+    """Means ``(b, SHIFTS)`` over each shifted net of ``value`` ``(b, draws)``."""
+    return value.unflatten(1, (SHIFTS, -1)).mean(-1)
 
 
 def _angular_share(across: Tensor, own: Tensor, all_directions: Tensor, used: Tensor, index: Tensor) -> Tensor:
@@ -78,8 +85,8 @@ def _angular_share(across: Tensor, own: Tensor, all_directions: Tensor, used: Te
 def _along_line(state: LimitState, across: Tensor, own: Tensor, start: Tensor) -> Tensor:
     """P(g(across + t own) <= 0, t >= start) for t ~ N(0, 1), ``(b, n)``, exact for piecewise linear activations.
 
-    act(z) = left z + bend relu(z) makes g = intercept + slope t + sum_r bend w_r |b_r| relu(t - t_r), a line bent at the
-    roots t_r of the pre-activations a_r + b_r t.
+    act(z) = left z + (right - left) relu(z) makes g(t) = intercept + slope t + sum_r bend_r relu(t - t_r), a line bent
+    at the roots t_r of the pre-activations level_r + rate_r t, with bend_r = (right - left) w_r |rate_r|.
     """
     left, right = state.activation.slopes or (math.nan, math.nan)
     level, rate = across @ state.root, own @ state.root  # a (b, n, r) and b (b, 1, r)
@@ -120,39 +127,40 @@ def _fail_measure(slope: Tensor, intercept: Tensor, low: Tensor, high: Tensor, s
     return 0.5 * torch.where(high > low, measure, 0.0).sum(-1)
 
 
-def importance_sampling(state: LimitState, points: FailurePoints, normals: Tensor, choice: Tensor) -> Tensor:
-    """P(g <= 0) for each of ``k`` shifted nets, ``(b, k)``.
+def importance_sampling(state: LimitState, points: FailurePoints, seeds: Tensor, draws: int) -> Tensor:
+    """P(g <= 0), one estimate per shifted net, ``(b, SHIFTS)``.
 
     Args:
         state: ``b`` limit states, any activation.
         points: their failure points.
-        normals: ``(b, k, n, r)`` standard normals.
-        choice: ``(b, k, n)`` uniforms that choose the mixture component.
+        seeds: ``(b,)`` int64; limit states with the same seed share their draws.
+        draws: points in all.
     """
-    k = normals.shape[1]
+    r = state.weights.shape[1]
     radius = torch.where(points.used & points.radius.isfinite(), points.radius, 0.0)
     share = torch.where(points.used, torch.exp(-0.5 * (radius.square() - radius[:, :1].square())), 0.0)
     share = (1 - _PLAIN) * share / share.sum(1, keepdim=True)
     estimates = []
-    for part in torch.arange(len(radius), device=radius.device).split(max(1, _CHUNK // normals[0].numel())):
+    for part in torch.arange(len(seeds), device=seeds.device).split(max(1, _CHUNK // (draws * r))):
+        uniform = sobol_uniform(seeds[part], "importance", draws, r + 1)
+        choice = uniform[..., 0] - _PLAIN
+        component = (choice.unsqueeze(-1) >= share[part].cumsum(1).unsqueeze(1)).sum(-1)
         centre = radius[part].unsqueeze(-1) * points.direction[part]
-        bounds = _PLAIN + share[part].cumsum(1)
-        component = (choice[part].flatten(1).unsqueeze(-1) >= bounds.unsqueeze(1)).sum(-1)
-        plain = choice[part].flatten(1) < _PLAIN
-        at = component.clamp(max=share.shape[1] - 1).unsqueeze(-1).expand(-1, -1, centre.shape[-1])
-        x = normals[part].flatten(1, 2) + torch.where(plain.unsqueeze(-1), 0.0, centre.gather(1, at))
+        at = component.clamp(max=share.shape[1] - 1).unsqueeze(-1).expand(-1, -1, r)
+        shift = torch.where(choice.unsqueeze(-1) < 0, 0.0, centre.gather(1, at))
+        x = torch.special.ndtri(uniform[..., 1:]) + shift
         # log q / p = log(0.1 + sum_j share_j exp(<centre_j, x> - |centre_j|^2 / 2))
         tilt = x @ centre.mT - 0.5 * radius[part].square().unsqueeze(1) + share[part].log().unsqueeze(1)
         log_ratio = torch.logsumexp(torch.cat([torch.full_like(tilt[..., :1], math.log(_PLAIN)), tilt], -1), -1)
-        weight = torch.where(state[part](x) <= 0, torch.exp(-log_ratio), 0.0)
-        estimates.append(weight.unflatten(1, (k, -1)).mean(-1))
+        estimates.append(_per_shift(torch.where(state[part](x) <= 0, torch.exp(-log_ratio), 0.0)))
     return torch.cat(estimates)
 
 
-def plain_sampling(state: LimitState, normals: Tensor) -> Tensor:
-    """P(g <= 0) as a frequency for each of ``k`` shifted nets, ``(b, k)``, from ``normals`` ``(b, k, n, r)``."""
-    size = max(1, _CHUNK // normals[0].numel())
-    parts = torch.arange(len(normals), device=normals.device).split(size)
-    k = normals.shape[1]
-    hits = [(state[part](normals[part].flatten(1, 2)) <= 0).to(normals.dtype) for part in parts]
-    return torch.cat([h.unflatten(1, (k, -1)).mean(-1) for h in hits])
+def plain_sampling(state: LimitState, seeds: Tensor, draws: int) -> Tensor:
+    """P(g <= 0) as a frequency among ``draws`` points, one per shifted net, ``(b, SHIFTS)``."""
+    r = state.weights.shape[1]
+    estimates = []
+    for part in torch.arange(len(seeds), device=seeds.device).split(max(1, _CHUNK // (draws * r))):
+        x = torch.special.ndtri(sobol_uniform(seeds[part], "plain", draws, r))
+        estimates.append(_per_shift((state[part](x) <= 0).to(x.dtype)))
+    return torch.cat(estimates)

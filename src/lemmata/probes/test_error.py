@@ -11,6 +11,7 @@ probabilities come from :mod:`lemmata.probes.failure_probability`. Errors as sma
 cent, where counting errors on test points stops at about 1e-6. Setting: Cao, Chen, Belkin, Gu (2022, arXiv 2202.06526)
 and Shang, Meng, Cao, Zou (2024, arXiv 2410.19139).
 """
+# ruff: noqa: PT028  (test_error is the field's word for what it computes, not a test case)
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,10 +22,9 @@ from torch import Tensor
 from lemmata import cells
 from lemmata.nets.activations import Activation
 from lemmata.probes.failure_point import LimitState, failure_points, symmetric_root
-from lemmata.probes.failure_probability import importance_sampling, line_sampling, plain_sampling, sobol_normal
+from lemmata.probes.failure_probability import importance_sampling, line_sampling, plain_sampling
 
 _DRAWS = {"line": 256, "importance": 2048, "plain": 16384}
-_SHIFTS = 16
 _CHECK_ABOVE = 1e-3
 
 
@@ -33,7 +33,7 @@ class FreshPoint:
     """The law of a network's output at a fresh test point, for ``c`` cells.
 
     Args:
-        covariance: ``(c, r, r)`` covariance Sigma of the pre-activations <w_r, xi> of a fresh noise patch; may be singular.
+        covariance: ``(c, r, r)`` covariance Sigma of the pre-activations <w_r, xi> of a noise patch; may be singular.
         output: ``(c, r)`` output weights v on the noise patch.
         signal_plus: ``(c,)`` s_+, the signal patch's part of the output when y = +1.
         signal_minus: ``(c,)`` s_-, the same when y = -1.
@@ -105,33 +105,30 @@ def test_error(
         The estimates, on the device of ``law`` and in float64 whatever its dtype.
 
     Raises:
-        ValueError: unknown method, ``line`` for an activation that is not piecewise linear, or draws not a power of two
-            from 32.
+        ValueError: seeds not ``(c,)``, unknown method, ``line`` for an activation that is not piecewise linear, or
+            draws not a power of two from 32.
     """
-    method = _checked_method(law.activation, method)
-    draws = _DRAWS[method] if draws is None else draws
+    chosen = _checked_method(law.activation, method)
+    draws = _DRAWS[chosen] if draws is None else draws
     _check_draws(draws, "draws")
     if check_draws:
         _check_draws(check_draws, "check_draws")
+    c = len(law.output)
+    if tuple(seeds.shape) != (c,):
+        raise ValueError(f"test_error takes one seed per cell, got seeds {tuple(seeds.shape)} for {c} cells.")
     finite, states = _limit_states(law)
-    c, r = law.output.shape
-    if method == "plain":
-        normals = sobol_normal(seeds, "test error/plain", _SHIFTS, draws // _SHIFTS, r)
-        probability = plain_sampling(states, _twice(normals))
-        points_used = torch.zeros(2 * c, dtype=torch.int64, device=seeds.device)
+    both = cells.split(seeds, "test error").repeat(2)  # the two labels share their draws
+    if chosen == "plain":
+        used = torch.zeros(2 * c, dtype=torch.int64, device=seeds.device)
+        probability = plain_sampling(states, both, draws)
     else:
         points = failure_points(states)
-        points_used = points.used.sum(1)
-        if method == "line":
-            normals = sobol_normal(seeds, "test error/line", _SHIFTS, draws // _SHIFTS, r)
-            probability = line_sampling(states, points, _twice(normals))
-        else:
-            normals = sobol_normal(seeds, "test error/importance", _SHIFTS, draws // _SHIFTS, r)
-            choice = cells.uniform(seeds, "test error/component", (_SHIFTS, draws // _SHIFTS))
-            probability = importance_sampling(states, points, _twice(normals), _twice(choice))
+        used = points.used.sum(1)
+        sampling = line_sampling if chosen == "line" else importance_sampling
+        probability = sampling(states, points, both, draws)
     error, standard_error = _summary(probability, finite)
     check, check_standard_error = _cross_check(states, seeds, error, check_draws)
-    return TestError(error, standard_error, points_used.reshape(2, c).amax(0), check, check_standard_error)
+    return TestError(error, standard_error, used.reshape(2, c).amax(0), check, check_standard_error)
 
 
 test_error.__test__ = False  # type: ignore[attr-defined]
@@ -161,12 +158,8 @@ def _limit_states(law: FreshPoint) -> tuple[Tensor, LimitState]:
     finite = torch.stack([t.flatten(1).isfinite().all(1) if t.ndim > 1 else t.isfinite() for t in parts]).all(0)
     covariance, output, plus, minus = (torch.where(finite.reshape(-1, *[1] * (t.ndim - 1)), t, 0.0) for t in parts)
     root = symmetric_root(covariance)
-    state = LimitState(_twice(root), torch.cat([output, -output]), torch.cat([plus, -minus]), law.activation)
+    state = LimitState(root.repeat(2, 1, 1), torch.cat([output, -output]), torch.cat([plus, -minus]), law.activation)
     return finite, state
-
-
-def _twice(t: Tensor) -> Tensor:
-    return torch.cat([t, t])
 
 
 def _summary(probability: Tensor, finite: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,8 +174,7 @@ def _cross_check(states: LimitState, seeds: Tensor, error: Tensor, draws: int) -
     check, spread = torch.full_like(error, torch.nan), torch.full_like(error, torch.nan)
     (large,) = (error > _CHECK_ABOVE).nonzero(as_tuple=True)
     if draws and len(large):
-        r = states.weights.shape[1]
-        normals = sobol_normal(seeds[large], "test error/check", _SHIFTS, draws // _SHIFTS, r)
-        hits = plain_sampling(states[torch.cat([large, large + len(error)])], _twice(normals))
+        both = torch.cat([large, large + len(error)])
+        hits = plain_sampling(states[both], cells.split(seeds[large], "cross-check").repeat(2), draws)
         check[large], spread[large] = _summary(hits, torch.ones_like(large, dtype=torch.bool))
     return check, spread
