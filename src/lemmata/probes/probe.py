@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.probes import generalisation, learning
+from lemmata.probes import alignment, generalisation, learning, test_loss
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -39,6 +39,11 @@ _SHIPPED = (
     Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
     Probe("test_error", generalisation.error, "test error"),
     Probe("test_error_se", generalisation.standard_error, "standard error of the test error"),
+    Probe("test_loss", test_loss.loss, "test loss"),
+    Probe("test_loss_se", test_loss.standard_error, "standard error of the test loss"),
+    Probe("signal_alignment", alignment.signal_alignment, "alignment of the filters with the signal, cos²"),
+    Probe("signal_size", alignment.signal_size, "mean |⟨w, μ⟩|"),
+    Probe("noise_size", alignment.noise_size, "max |⟨w, ξ⟩|"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}

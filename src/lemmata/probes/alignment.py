@@ -1,0 +1,49 @@
+"""How well filters point along the signal, whatever they are used for.
+
+*Alignment* is the share of their squared length that lies along the signal,
+
+    cos^2 = sum_r <w_r, mu>^2 / (|mu|^2 sum_r |w_r|^2),
+
+1 for filters that see nothing else and about 1/d for random ones. The eigenvalue problem behind pre-training predicts
+it (:func:`lemmata.theory.simclr.top_alignment`). Data needs one signal vector shared by all samples.
+"""
+
+import torch
+from torch import Tensor
+
+from lemmata.data.sample import Shared
+from lemmata.probes.snapshot import Snapshot
+
+
+def signal_alignment(snapshot: Snapshot) -> Tensor:
+    """cos^2 ``(c,)``, in [0, 1]."""
+    p = snapshot.products
+    assert p.Q is not None
+    vector = _shared(snapshot).vector
+    squared = p.Q.diagonal(dim1=1, dim2=2).sum(1) * p.sample.vectors[:, vector].square().sum(1)
+    return along_signal(snapshot).square().sum(1) / squared.clamp_min(torch.finfo(squared.dtype).tiny)
+
+
+def signal_size(snapshot: Snapshot) -> Tensor:
+    """mean_r |<w_r, mu>| ``(c,)``."""
+    return along_signal(snapshot).abs().mean(1)
+
+
+def noise_size(snapshot: Snapshot) -> Tensor:
+    """max over filters and samples of |<w_r, xi_i>| ``(c,)``."""
+    return snapshot.noise.abs().amax((1, 2))
+
+
+def along_signal(snapshot: Snapshot) -> Tensor:
+    """<w_r, mu> ``(c, r)``."""
+    return snapshot.products.A[..., _shared(snapshot).vector]
+
+
+def _shared(snapshot: Snapshot) -> Shared:
+    signal = getattr(snapshot.products.sample, "signal", None)
+    if not isinstance(signal, Shared):
+        raise ValueError(
+            "a probe of the alignment with the signal was asked for, and these data have no one signal vector; "
+            "leave it out"
+        )
+    return signal
