@@ -190,7 +190,9 @@ def _finish(
         # Between cell centres matplotlib interpolates linearly, which suits the logarithm of a positive quantity.
         by_log = bool((grid > 0).all() and (wanted > 0).all())
         grid, wanted = (np.log(grid), np.log(wanted)) if by_log else (grid, wanted)
-        drawn = ax.contour(x_scale.centres, y_scale.centres, grid, wanted, colors="white", linewidths=1.0)
+        drawn = ax.contour(
+            x_scale.centres, y_scale.centres, grid, wanted, colors="white", linewidths=1.0, linestyles="solid"
+        )
         drawn.set_path_effects(_THIN_OUTLINE)
         name = contours.attrs.get("symbol", contours.name)
         for text in ax.clabel(drawn, fmt=lambda at: f"{name} = {np.exp(at) if by_log else at:.4g}", fontsize=7.5):
@@ -255,7 +257,7 @@ def curves(
         part = interval if value is None else interval.sel({hue: value})
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         at = part[x].values
-        label = "measured" if value is None else f"{axis_label(array[hue])} = {_short(value)}"
+        label = "measured" if value is None else _named(array[hue], value)
         style: dict[str, Any] = {"color": colour, "zorder": 3}
         ax.plot(at, part["mean"].values, label=label, marker=marker, markevery=marked, **style, **MEASURED)
         if band:
@@ -276,5 +278,58 @@ def curves(
         ax.set_title(title)
 
 
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+def _named(coordinate: xr.DataArray, value: Any) -> str:
+    """``n = 20`` for a number; a word speaks for itself."""
+    return str(value) if isinstance(value, str) else f"{axis_label(coordinate)} = {value:g}"
+
+
+@styled
+def cloud(
+    ax: Axes,
+    x: xr.DataArray,
+    y: xr.DataArray,
+    hue: str,
+    *,
+    log: str = "",
+    theory: xr.DataArray | None = None,
+    theory_label: str = "predicted",
+    limits: tuple[float, float] | None = None,
+    legend: bool = True,
+    title: str = "",
+) -> None:
+    """All cells as points of one quantity against another, shaded by ``hue``: where they fall on one curve, x decides.
+
+    Args:
+        x: dimensions among those of ``y``.
+        y: points that are missing, or not positive on a logarithmic axis, are not drawn.
+        hue: a dimension of ``y``; its values are told apart by marker and shade.
+        log: which axes are logarithmic.
+        theory: one-dimensional, its coordinate in the units of ``x``; drawn dashed.
+        limits: of the y axis.
+    """
+    x = x.broadcast_like(y)
+    values = y[hue].values if hue in y.dims else [None]
+    shades = colormaps[COLOUR_MAP](np.linspace(0.0, 0.88, len(values)))
+    named = set(np.linspace(0, len(values) - 1, min(len(values), 6)).round().astype(int).tolist())
+    for index, value in enumerate(values):
+        at = {} if value is None else {hue: value}
+        label = _named(y[hue], value) if value is not None and index in named else None
+        marker = MARKERS[index % len(MARKERS)]
+        points = x.sel(at).values.ravel(), y.sel(at).values.ravel()
+        ax.plot(
+            *points, linestyle="", marker=marker, color=shades[index], markeredgecolor="white", mew=0.4, label=label
+        )
+    if theory is not None:
+        (along,) = theory.dims
+        ax.plot(theory[along].values, theory.values, color="0.1", label=theory_label, **THEORY)
+    for name in "xy":
+        if name in log:
+            getattr(ax, f"set_{name}scale")("log")
+    if limits is not None:
+        ax.set_ylim(*limits)
+    ax.set_xlabel(axis_label(x))
+    ax.set_ylabel(axis_label(y))
+    if legend:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    if title:
+        ax.set_title(title)
