@@ -12,11 +12,14 @@ __version__ = "0.1.0"
 _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
+    "SignalNoisePairs": "lemmata.data.pairs",
     "ImageNoise": "lemmata.data.image_noise",
+    "ImagePairs": "lemmata.data.image_pairs",
     "load_digits": "lemmata.data.images",
     "load_images": "lemmata.data.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
+    "LinearEncoder": "lemmata.nets.linear_encoder",
     "ReLU": "lemmata.nets.activations",
     "LeakyReLU": "lemmata.nets.activations",
     "Softplus": "lemmata.nets.activations",
@@ -25,12 +28,14 @@ _CONTENTS = {
     "Objective": "lemmata.objectives.objective",
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
+    "SimCLR": "lemmata.objectives.simclr",
     # how it moves
     "Run": "lemmata.dynamics.run",
     "GD": "lemmata.dynamics.rules",
     "TorchRule": "lemmata.dynamics.rules",
     "train": "lemmata.dynamics.train",
     "Status": "lemmata.dynamics.ends",
+    "Until": "lemmata.dynamics.ends",
     # what is seen
     "Probe": "lemmata.probes.probe",
     "PROBES": "lemmata.probes.probe",
@@ -44,10 +49,13 @@ __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.image_pairs import ImagePairs as ImagePairs
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
+    from lemmata.data.pairs import SignalNoisePairs as SignalNoisePairs
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.dynamics.ends import Status as Status
+    from lemmata.dynamics.ends import Until as Until
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
     from lemmata.dynamics.run import Run as Run
@@ -56,10 +64,12 @@ if TYPE_CHECKING:
     from lemmata.nets.activations import LeakyReLU as LeakyReLU
     from lemmata.nets.activations import ReLU as ReLU
     from lemmata.nets.activations import Softplus as Softplus
+    from lemmata.nets.linear_encoder import LinearEncoder as LinearEncoder
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective
+    from lemmata.objectives.simclr import SimCLR as SimCLR
     from lemmata.probes.probe import PROBES as PROBES
     from lemmata.probes.probe import Probe as Probe
     from lemmata.sweep.grid import Axis as Axis

@@ -97,7 +97,9 @@ def test_a_cell_does_not_know_its_tile(run):
 
 
 def test_a_nan_stays_home():
-    run = dataclasses.replace(MEMBERS[0], rule=GD(step_size=torch.tensor([0.01, 1e200, 0.01], dtype=torch.float64)), steps=50)
+    run = dataclasses.replace(
+        MEMBERS[0], rule=GD(step_size=torch.tensor([0.01, 1e200, 0.01], dtype=torch.float64)), steps=50
+    )
     tile = train(run, (0, 1, 2))
     assert tile.status.tolist() == [Status.ALL_STEPS, Status.DIVERGED, Status.ALL_STEPS]
     alone = train(dataclasses.replace(run, rule=GD(step_size=0.01)), (2,))

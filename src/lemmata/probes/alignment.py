@@ -5,7 +5,7 @@
     cos^2 = sum_r <w_r, mu>^2 / (|mu|^2 sum_r |w_r|^2),
 
 1 for filters that see nothing else and about 1/d for random ones. The eigenvalue problem behind pre-training predicts
-it (:func:`lemmata.theory.simclr.top_alignment`). Data needs one signal vector shared by all samples.
+it (:func:`lemmata.theory.simclr.top_alignment`). It needs one signal vector shared by all samples.
 """
 
 import torch
@@ -25,8 +25,8 @@ def signal_alignment(snapshot: Snapshot) -> Tensor:
 
 
 def signal_size(snapshot: Snapshot) -> Tensor:
-    """mean_r |<w_r, mu>| ``(c,)``."""
-    return along_signal(snapshot).abs().mean(1)
+    """Mean over filters and samples of |<w_r, signal patch>| ``(c,)``: mean_r |<w_r, mu>| where all share one signal."""
+    return snapshot.signal.abs().mean((1, 2))
 
 
 def noise_size(snapshot: Snapshot) -> Tensor:

@@ -42,7 +42,7 @@ _SHIPPED = (
     Probe("test_loss", test_loss.loss, "test loss"),
     Probe("test_loss_se", test_loss.standard_error, "standard error of the test loss"),
     Probe("signal_alignment", alignment.signal_alignment, "alignment of the filters with the signal, cos²"),
-    Probe("signal_size", alignment.signal_size, "mean |⟨w, μ⟩|"),
+    Probe("signal_size", alignment.signal_size, "mean |⟨w, yμ⟩|"),
     Probe("noise_size", alignment.noise_size, "max |⟨w, ξ⟩|"),
 )
 
