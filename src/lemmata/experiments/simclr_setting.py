@@ -9,6 +9,7 @@ Settings are ours: the paper's similarity, temperature, step sizes, numbers of f
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,8 @@ OPTIONS = (
     Option("dtype", str, "float64 or float32", axis=False),
     Option("device", str, "cpu or cuda", axis=False),
 )
+
+LABELS = Option("n", int, "labels, even numbers keep the classes balanced")
 
 _AXES = {
     "start": "start of fine-tuning",
@@ -131,7 +134,7 @@ def network_training(data: Any, m: int, power: float, init: float, steps: int) -
     net = TwoLayerCNN(m, v0=1.0, init=init, activation=ReLU(power), train_output=False, divide_by_m=True)
     # The network's own rule is m/S²: the factor 1/m of the output enters the gradient once and the curvature twice.
     rule = GD(c=0.5 / m)
-    record = tuple(sorted({0, *(int(step) for step in np.geomspace(10, steps, 16) if step <= steps)}))
+    record = tuple(sorted({0, *(int(step) for step in np.geomspace(10, steps, 10) if step <= steps)}))
     return Run(data, net, rule=rule, steps=steps, stop_loss=LOSS_AT_END, probes=PROBES, record=record)
 
 
@@ -143,10 +146,15 @@ def on(run: Any, device: str) -> Any:
 # -- readings of a dataset -------------------------------------------------------------------------------------------
 
 
-def usable(dataset: "xr.Dataset", loss: float | None = FITTED) -> Converged:
-    """The dataset without cells whose training diverged or did not fit, or whose pre-training missed its level."""
+def usable(dataset: "xr.Dataset", loss: float | None = FITTED, reached: bool = True) -> Converged:
+    """The dataset without cells whose training diverged or did not fit, or whose pre-training missed its level.
+
+    Args:
+        loss: largest training loss of a cell that counts as fitted; None takes all.
+        reached: leave out cells whose pre-training missed its level.
+    """
     kept = converged(dataset, loss)
-    if "pretrained_status" not in dataset:
+    if "pretrained_status" not in dataset or not reached:
         return kept
     missed = (dataset["pretrained_status"] >= 0) & (dataset["pretrained_status"] != REACHED)
     missed = (kept.usable & missed).transpose(*kept.usable.dims)
@@ -160,12 +168,6 @@ def usable(dataset: "xr.Dataset", loss: float | None = FITTED) -> Converged:
     return Converged(masked, kept.usable & ~missed, left_out)
 
 
-def aligned(dataset: "xr.Dataset") -> "xr.DataArray":
-    """Measured cos² of pre-training, missing where the level was not reached."""
-    found = dataset["pretrained_signal_alignment"]
-    return found.where((dataset["pretrained_status"] == REACHED) | (dataset["pretrained_status"] == -1))
-
-
 def predictions(dataset: "xr.Dataset") -> "xr.Dataset":
     """Alignment, unlabelled load n0·SNR² and label thresholds, from the configuration alone."""
     import xarray as xr
@@ -173,18 +175,22 @@ def predictions(dataset: "xr.Dataset") -> "xr.Dataset":
     snr, pairs, correlation, d = setting(dataset, "snr", "pairs", "correlation", "d")
     (power,) = setting(dataset, "power")
     cos2 = xr.DataArray(theory.top_alignment(pairs, snr, correlation))
-    cos2.attrs = {"long_name": "predicted alignment cos²", "units": "1"}
+    cos2.attrs = {"long_name": "predicted alignment cos², n₀ ≪ d", "units": "1"}
+    sharp = xr.apply_ufunc(theory.sharp_alignment, *map(xr.DataArray, (pairs, snr, d, correlation)))
+    sharp.attrs = {"long_name": "predicted alignment cos²", "units": "1"}
     load = xr.DataArray(pairs * snr**2).assign_attrs(long_name="n₀·SNR²", units="1", symbol="n₀SNR²")
-    found = {"alignment_predicted": cos2, "unlabelled_load": load}
+    found = {"alignment_predicted": sharp, "alignment_small_n0": cos2, "unlabelled_load": load}
     if power > 2:
         found["labels_direct"] = xr.DataArray(theory.labels_direct(snr, power))
         found["labels_pretrained"] = xr.DataArray(theory.labels_pretrained(snr, d, cos2, power))
     return xr.Dataset(found)
 
 
-def mean_loss(dataset: "xr.Dataset") -> "xr.DataArray":
-    """Test loss of usable cells, mean over seeds."""
-    return usable(dataset).dataset["test_loss"].mean("seed")
+def pretraining_init(dataset: "xr.Dataset") -> Any:
+    """σ0 of the filters before pre-training; fine-tuning has one of its own."""
+    if "init" in dataset.coords:
+        return dataset["init"]
+    return json.loads(dataset.attrs["configuration"])["pretraining"]["net"]["init"]
 
 
 def first_below(array: "xr.DataArray", dim: str, level: float) -> "xr.DataArray":

@@ -20,6 +20,7 @@ functions broadcast; those of numbers also take and return ``xarray.DataArray``.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,45 @@ def top_alignment(pairs: Number, snr: Number, correlation: Number = 0.0) -> Numb
     """cos²(u1, μ) = 2n0·SNR²/(1 + c + 2n0·SNR²), for d ≫ n0. Derived here."""
     gain = 2 * pairs * snr**2
     return gain / (1 + correlation + gain)
+
+
+def sharp_alignment(pairs: Number, snr: Number, d: Number, correlation: Number = 0.0) -> NDArray:
+    """cos²(u1, μ) for any n0/d, both large; 0 where noise hides the signal from the top eigenvector. Derived here.
+
+    With U, V of independent N(0, σp²I) rows, the noise part of A is aUᵀU − bVᵀV, a = (1 + c)/n0, b = (1 − c)/n0, and
+    (z − noise)⁻¹ acts like a number on vectors apart from it (Bai, Silverstein 1995). With q = σp² times its trace,
+
+        z(q) = σp²d/q + n0σp²(a/(1 − aq) − b/(1 + bq)),         z'(q) < 0 outside of the noise's eigenvalues,
+        λ1 = z(q) = 2‖μ‖²(1 + aq/(1 − aq)),     1/cos² = 1 − 2a‖μ‖²/((1 − aq)² z'(q)).
+
+    For n0 ≪ d this is :func:`top_alignment`. A solution needs z' < 0; where there is none, cos² → 0.
+
+    Returns:
+        Array of the arguments' joint shape.
+    """
+    arrays = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (pairs, snr, d, correlation)))
+    n, ratio, d, c = arrays
+    a, b, strength = (1 + c) / n, (1 - c) / n, ratio**2 * d  # in units of σp²
+
+    def z(q: NDArray) -> NDArray:
+        return d / q + n * (a / (1 - a * q) - b / (1 + b * q))
+
+    def slope(q: NDArray) -> NDArray:
+        return -d / q**2 + n * (a**2 / (1 - a * q) ** 2 + b**2 / (1 + b * q) ** 2)
+
+    edge = _where_changes(lambda q: slope(q) < 0, 1 / a)
+    q = _where_changes(lambda q: z(q) > 2 * strength * (1 + a * q / (1 - a * q)), edge)
+    found = 1 / (1 - 2 * a * strength / ((1 - a * q) ** 2 * slope(q)))
+    return np.where(q < edge * (1 - 1e-9), found, 0.0)
+
+
+def _where_changes(holds: Callable[[NDArray], NDArray], end: NDArray) -> NDArray:
+    """The point of (0, ``end``) up to which a condition holds, by bisection; ``end`` if it holds throughout."""
+    low, high = 1e-12 * end, end * (1 - 1e-12)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = np.where(holds(middle), middle, low), np.where(holds(middle), high, middle)
+    return low
 
 
 def top_eigenvalue(
