@@ -115,17 +115,20 @@ class FineTuning:
         return 8 * (held + matrix + 8 * most * (most + 2 * pre.pairs + 2 * r) + 2048 * r) + 2**18
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        """Expected time of one tile, from a few of its cells trained for a few steps and for twice as many."""
-        piece, whole = points[:4], self.finetuning.steps
-        few = max(1, whole // 20)
-        self._time(piece, few)  # the first run also loads code
-        once, twice = self._time(piece, few), self._time(piece, 2 * few)
-        return (once + max(0.0, twice - once) / few * (whole - few)) * len(points) / len(piece)
+        """Expected time of one tile, from two of its cells trained for few steps and for twice as many."""
+        piece, share = points[:2], 0.04
+        self._time(piece, share / 10)  # the first run also loads code
+        once, twice = self._time(piece, share), self._time(piece, 2 * share)
+        return (once + max(0.0, twice - once) * (1 / share - 1)) * len(points) / len(piece)
 
-    def _time(self, points: Sequence[dict[str, Any]], steps: int) -> float:
-        short = dataclasses.replace(self, finetuning=dataclasses.replace(self.finetuning, steps=steps, record=None))
+    def _time(self, points: Sequence[dict[str, Any]], share: float) -> float:
+        """Seconds for ``share`` of the steps of both trainings."""
+        runs = {"pretraining": self.pretraining, "finetuning": self.finetuning}
+        few = {name: max(1, round(share * run.steps)) for name, run in runs.items()}
+        short = {name: dataclasses.replace(run, steps=few[name], record=None) for name, run in runs.items()}
+        body = dataclasses.replace(self, **short)
         started = time.perf_counter()
-        short.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
+        body.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
         return time.perf_counter() - started
 
     # -- routing of names --------------------------------------------------------------------------------------------

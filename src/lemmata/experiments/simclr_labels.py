@@ -44,7 +44,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
-    small = {"d": 500, "pairs": 60, "m": 10, "steps": 1500} if size == "smoke" else {}
+    small = {"d": 400, "pairs": 50, "m": 10, "steps": 800} if size == "smoke" else {}
     return family.training(LABELS[size], **{**small, **({"steps": 20000} if size == "paper" else {}), **changes})
 
 

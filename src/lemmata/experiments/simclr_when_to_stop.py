@@ -112,7 +112,7 @@ def growth_time(dataset: "xr.Dataset") -> Finding:
     )
 
 
-def longer_serves_labels(dataset: "xr.Dataset") -> Finding:
+def stop_in_between(dataset: "xr.Dataset") -> Finding:
     kept = family.usable(dataset, loss=None)
     part = at(kept.dataset, snr=0.1, labels=32)
     loss = part["test_loss"].mean("seed")
@@ -137,8 +137,8 @@ CLAIMS = (
     Claim("memorisation", "the SimCLR loss falls below what two classes allow: noise of pairs is memorised",
           "found here", memorisation, SIZES),
     Claim("growth-time", "the power method's rate gives the number of steps", "derived here", growth_time, SIZES),
-    Claim("longer-serves-labels", "labels are served best by larger, worse aligned filters", "found here",
-          longer_serves_labels),
+    Claim("stop-in-between", "stopped too early, filters are too small to be fine-tuned in time", "found here",
+          stop_in_between),
 )  # fmt: skip
 
 
@@ -152,26 +152,26 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
     chosen, note = one_of_each(dataset, "snr", "level", "labels")
     kept = family.usable(chosen.isel(labels=-1), loss=None).dataset
-    title = "Longer pre-training memorises noise, yet its larger filters serve few labels better" + note
+    title = "Long pre-training memorises noise, short pre-training leaves filters slow to fine-tune" + note
     figure, axes = new_figure(2, 2, title=title, width=4.8, height=3.1, sharex=True)
     hue = "snr" if "snr" in kept.dims else None
     panels = {
-        "pretrained_signal_alignment": "alignment cos²",
-        "pretrained_train_loss": "SimCLR loss",
-        "test_loss": f"test loss, {int(kept['labels'])} labels",
-        "status_step": "steps of fine-tuning",
+        "pretrained_signal_alignment": ("alignment cos²", "dotted in all panels: 2m·a² = τ"),
+        "pretrained_train_loss": ("SimCLR loss", "dashed: least loss without noise, log(n₀/2)"),
+        "test_loss": (f"test loss, {int(kept['labels'])} labels", ""),
+        "status_step": ("steps of fine-tuning", ""),
     }
-    for ax, (name, label) in zip(axes.flat, panels.items()):
+    for ax, (name, (label, heading)) in zip(axes.flat, panels.items()):
         shown = kept[name].astype(float).assign_attrs(long_name=label, units="1")
         theory_line = kept["alignment_predicted"] + 0 * kept["level"] if ax is axes.flat[0] else None
         curves(ax, shown, "level", hue, log="x", theory=theory_line, theory_label="power method",
-               legend=ax is axes[0, 1])  # fmt: skip
+               legend=ax is axes[0, 1], title=heading)  # fmt: skip
         ax.axvline(float(dataset["linear_phase_ends"]), color="0.5", lw=1, linestyle=":")
         ax.set_xlabel("signal a at which pre-training ends" if ax in axes[1] else "")
+        ax.set_xticks(kept["level"].values, [f"{level:g}" for level in kept["level"].values])
+        ax.set_xticks([], minor=True)
     axes[0, 0].set_ylim(0, 1)
-    axes[0, 0].set_title("dashed: power method; dotted: 2m·a² = τ")
     axes[0, 1].axhline(float(dataset["two_class_floor"]), color="0.3", lw=1, linestyle="--")
-    axes[0, 1].set_title("dashed: least loss without noise, log(n₀/2)")
     return {"when_to_stop": figure}
 
 
