@@ -62,7 +62,7 @@ def test_training_and_test_images_are_apart():
         lm.ImageNoise(images, n=400)
     with pytest.raises(ValueError, match="has 10 classes; two are needed"):
         lm.ImageNoise(lm.load_digits(), n=4)
-    with pytest.raises(ValueError, match="not below the pixels"):
+    with pytest.raises(ValueError, match=r"not below the pixels"):
         lm.ImageNoise(images, n=4, d=10)
 
 

@@ -78,7 +78,7 @@ def advance(
     dtype = point["coefficients"].dtype
     # Output weights that do not move are stepped by zero, on a copy.
     output = head["output"] if "output" in point else head["output"].clone()
-    eta_head = eta * torch.as_tensor(rule.head_ratio if "output" in point else 0.0).to(eta)
+    eta_head = eta * torch.as_tensor(rule.head_ratio if "output" in point else 0.0, dtype=eta.dtype)
     assert isinstance(sample, TwoPatchSample)
     assert isinstance(sample.signal, Shared)
     truth = sample.signal.sign
