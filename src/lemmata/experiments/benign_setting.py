@@ -119,7 +119,7 @@ def predictions(dataset: "xr.Dataset") -> "xr.Dataset":
     def path(*values: np.ndarray) -> tuple[np.ndarray, ...]:
         v0, n, signal, d, m, init, sigma_p = np.broadcast_arrays(*values)
         end = benign.training_path(v0, n, signal, d, m, sigma_p=sigma_p, steps=steps)
-        error = benign.predicted_error(v0, n, signal, d, m, init, sigma_p=sigma_p, margin=end.margin)
+        error = benign.predicted_error(v0, n, signal, d, m, init, sigma_p=sigma_p, steps=steps)
         boundary = benign.v0c(n, signal, d, m, sigma_p, margin=end.margin)
         return error, np.sqrt(2 * m) * end.output, boundary
 
