@@ -16,8 +16,8 @@ LEVELS = [
     {"data", "nets", "objectives", "probes"},
     {"dynamics"},
     {"sweep"},
-    {"experiments"},
     {"report"},
+    {"experiments"},
     {"cli"},
 ]
 ALONE = {"theory", "optim"}

@@ -1,4 +1,4 @@
-"""Signal-noise data: both samplers draw from one law, on either side of the fallback, and that law is the one written."""
+"""Signal-noise data: both samplers draw from one law, the one written, on either side of the fallback."""
 
 import pytest
 import torch
