@@ -1,8 +1,8 @@
 """How many threads a training takes on a CPU.
 
 Cells are small: spread over threads, one operation of PyTorch on a tile is slower than on one thread, by far where
-other work shares the machine (measured: 5 s against 27 s for a sweep of 1,200 cells). So on the gram and compressed engines
-PyTorch gets one thread, and the native kernel, which deals out whole cells, gets as many as PyTorch was allowed.
+other work shares the machine (measured: 5 s against 27 s for a sweep of 1,200 cells). So on the gram and compressed
+engines PyTorch gets one thread, and the native kernel, which deals out whole cells, as many as PyTorch was allowed.
 """
 
 from collections.abc import Iterator

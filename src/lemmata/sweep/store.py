@@ -232,6 +232,7 @@ def _sweep_up(path: Path) -> None:
 
 
 def consolidate(store: ZarrStore) -> None:
+    """Write all metadata into one file, which makes opening fast."""
     with warnings.catch_warnings():
         # One file to read at opening; xarray does the same by default, and other readers ignore it.
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
