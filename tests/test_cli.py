@@ -56,7 +56,7 @@ def grows(dataset):
 
 
 def draw(dataset):
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     figure, axes = new_figure()

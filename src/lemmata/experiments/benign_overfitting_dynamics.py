@@ -170,7 +170,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
     """Rows: largest and smallest start; columns: what the filters learn, and the two norms."""
     import xarray as xr
 
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)
@@ -201,7 +201,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
 
 
 def ratio(dataset: "xr.Dataset") -> "Figure":
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)
