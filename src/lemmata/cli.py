@@ -115,6 +115,7 @@ def _run(command: Run) -> int:
         plan = explain(body, grid, workers=workers)
         Console().print(plan)
         sweep(body, grid, folder / DATA, executor=asked.executor)
+    with _refusing(OSError):
         dataset, verdicts = conclude(experiment, asked.size, folder)
     _report(experiment, dataset, verdicts, folder)
     return 0
@@ -127,6 +128,7 @@ def _check(command: Check) -> int:
     with _refusing():
         folder = _folder(command.run)
         experiment, size = finished(folder)
+    with _refusing(OSError):
         _, verdicts = conclude(experiment, size, folder)
     if command.markdown:
         print(markdown_table(verdicts))
@@ -141,6 +143,7 @@ def _show(command: Show) -> int:
     with _refusing():
         folder = _folder(command.run)
         experiment, size = finished(folder)
+    with _refusing(OSError):
         dataset, _ = conclude(experiment, size, folder)
     _draw(experiment, dataset, folder)
     return 0
@@ -176,13 +179,17 @@ def _folder(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """What the rooms below raise for a request they cannot meet, as a refusal."""
+def _refusing(*only: type[Exception]) -> Iterator[None]:
+    """What the rooms below raise for a request they cannot meet, as a refusal; with ``only``, nothing but these.
+
+    A fault in a claim or a prediction is no refusal: it keeps its traceback.
+    """
     from lemmata.sweep import SweepError
 
+    kinds = only or (ValueError, TypeError, OSError, ImportError, SweepError)
     try:
         yield
-    except (ValueError, TypeError, OSError, ImportError, SweepError) as error:
+    except kinds as error:
         raise Refused(" ".join(str(error).split())) from error
 
 
