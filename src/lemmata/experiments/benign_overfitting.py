@@ -155,14 +155,14 @@ CLAIMS = (
     Claim(
         "kappa-decides",
         f"the test error falls through {LEVEL} at the same κ whatever the sample size",
-        "Kou et al. 2023, Theorem; fixed output layer",
+        "Kou et al. 2023, up to constants; fixed output layer",
         kappa_decides,
         SIZES,
     ),
     Claim(
         "exponential-bound",
         "for κ ≥ 1 the test error is at most exp(−κ/C)",
-        "Kou et al. 2023, Theorem; fixed output layer",
+        "Kou et al. 2023, up to constants; fixed output layer",
         exponential_bound,
         SIZES,
     ),
