@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lemmata: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"\nlemmata: {interrupt or 'interrupted; the same command goes on where it was'}", file=sys.stderr)
+        print(f"\nlemmata: {str(interrupt) or 'interrupted; the same command goes on where it was'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
