@@ -39,6 +39,7 @@ _SHIPPED = (
     Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
     Probe("test_error", generalisation.error, "test error"),
     Probe("test_error_se", generalisation.standard_error, "standard error of the test error"),
+    Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}
