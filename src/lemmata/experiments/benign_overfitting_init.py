@@ -196,7 +196,9 @@ def init_curves(dataset: "xr.Dataset") -> "Figure":
 
     chosen, note = family.one_of_each(dataset, "v0", "init")
     hue = "init" if "init" in chosen.dims else None
-    figure, axes = new_figure(1, 2, title="Harm and growth are predicted; errors below 0.01 in their order only" + note, width=5.8)
+    figure, axes = new_figure(
+        1, 2, title="Harm and growth are predicted; errors below 0.01 in their order only" + note, width=5.8
+    )
     curves(
         axes[0, 0],
         chosen["test_error"],
