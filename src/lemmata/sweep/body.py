@@ -80,22 +80,6 @@ class Body(Protocol):
         ...
 
 
-def as_body(given: Any) -> Body:
-    """A body as it is; a :class:`~lemmata.Run` becomes its training.
-
-    Raises:
-        TypeError: what is given is neither.
-    """
-    if hasattr(given, "configuration"):
-        return given
-    from lemmata.dynamics.run import Run
-    from lemmata.sweep.training import TrainingBody
-
-    if isinstance(given, Run):
-        return TrainingBody(given)
-    raise TypeError(f"a sweep runs a lemmata.Run or a body and was given {given!r}; see lemmata.sweep.Body")
-
-
 def check_body(body: Body, grid: Grid) -> None:
     """Refuse a body whose description does not fit itself or the grid."""
     if not isinstance(grid, Grid):

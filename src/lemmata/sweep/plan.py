@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from lemmata.sweep.body import Body, as_body, check_body, shape_of
+from lemmata.sweep.as_body import as_body
+from lemmata.sweep.body import Body, check_body, shape_of
 from lemmata.sweep.grid import Grid
 from lemmata.sweep.progress import duration
 from lemmata.sweep.tile import Tile, cut, tile_shape

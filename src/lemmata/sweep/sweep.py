@@ -10,7 +10,8 @@ from typing import Any
 
 import xarray
 
-from lemmata.sweep.body import Body, as_body, check_body, run_tile, wants_scratch
+from lemmata.sweep.as_body import as_body
+from lemmata.sweep.body import Body, check_body, run_tile, wants_scratch
 from lemmata.sweep.executors import check, resolve
 from lemmata.sweep.grid import Grid
 from lemmata.sweep.progress import Report
