@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from lemmata.optim.batch import Coefficients
 from lemmata.optim.distance import DistanceOptimizer, Group
-from lemmata.optim.kernels import Coefficients
 
 
 class AdaGradPP(DistanceOptimizer):

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from lemmata.optim.batch import Coefficients
 from lemmata.optim.distance import DistanceOptimizer, Group
-from lemmata.optim.kernels import Coefficients
 
 Variant = Literal["ema", "ema_max", "sum"]
 Distance = Literal["global", "group", "tensor"]

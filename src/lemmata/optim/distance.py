@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
+from lemmata.optim.batch import Coefficients, Slots, norm
 from lemmata.optim.checks import check_options, check_params, check_shared, check_state
-from lemmata.optim.kernels import Coefficients, Slots, norm
 from lemmata.optim.stepping import batches, kernel, real
 
 Group = dict[str, Any]
@@ -197,26 +197,19 @@ class DistanceOptimizer(Optimizer):
 
     def _move(self, group: Group, indices: list[int]) -> None:
         """Step the parameters of a group that have a gradient, and note how far each is now."""
-        params, names, norms = group["params"], self._moments(group), {}
+        params, names = group["params"], self._moments(group)
         for batch, c in batches(group, indices, self._coefficients):
             first = params[batch[0]]
             if first.grad.is_sparse:
-                norms[batch[0]] = self._move_sparse(first, group["distances"][batch[0]], c)
-                continue
-            rows = []
-            for i in batch:
-                state = self.state[params[i]]
-                moments = (None if name is None else real(state[name]) for name in names)
-                rows.append((real(params[i]), real(params[i].grad), *moments, real(state["origin"])))
-            norms.update(zip(batch, kernel(group, first)(Slots.of(rows), c)))
-        old = group["distances"]
-        if len(norms) == len(params) or group["differentiable"]:
-            column = [norms.get(i, entry) for i, entry in enumerate(old.unbind())]
-            moved = torch.stack([norm.to(old.device, old.dtype) for norm in column])
-            group["distances"] = moved if group["differentiable"] else old.copy_(moved)
-        else:
-            for i, norm in norms.items():
-                old[i].copy_(norm)
+                norms = self._move_sparse(first, group["distances"][batch[0]], c).reshape(1)
+            else:
+                rows = []
+                for i in batch:
+                    p, state = params[i], self.state[params[i]]
+                    moments = (None if name is None else real(state[name]) for name in names)
+                    rows.append((real(p), real(p.grad), *moments, real(state["origin"])))
+                norms = kernel(group, first)(Slots.of(rows), c)
+            _write(group, "distances", batch, norms)
 
     def _grow(self) -> None:
         """eta <- max(eta, r), held under growth_rate * eta and max_eta where these are set. NaN passes through."""
@@ -285,6 +278,20 @@ class DistanceOptimizer(Optimizer):
         # The root has no derivative at 0, and a NaN must stay one: hence "!= 0", which holds for NaN.
         roots = (torch.where(mean != 0, mean, 1.0).sqrt() * (mean != 0) for mean in means)
         return [root.reshape(scope[0]["eta"].shape) for scope, root in zip(self._scopes(), roots)]
+
+
+def _write(group: Group, key: str, indices: list[int], values: Tensor) -> None:
+    """Put ``values`` at ``indices`` of a group's vector: in place, or into a new one where autograd follows."""
+    old = group[key]
+    values = values.to(old.device, old.dtype)
+    if group["differentiable"]:
+        entries = dict(enumerate(old.unbind())) | dict(zip(indices, values.unbind()))
+        group[key] = torch.stack([entries[i] for i in range(len(old))])
+    elif len(indices) == len(old):
+        old.copy_(values)
+    else:
+        for i, value in zip(indices, values.unbind()):
+            old[i].copy_(value)
 
 
 def _set_eta(scope: list[Group], eta: Tensor) -> None:

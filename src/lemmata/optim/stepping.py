@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lemmata.optim.kernels import Coefficients, Slots, high_precision, update_foreach, update_fused, update_loop
+from lemmata.optim.batch import Coefficients, Slots, high_precision
+from lemmata.optim.fused import update_fused
+from lemmata.optim.kernels import update_foreach, update_loop
 
 Group = dict[str, Any]
 MakeCoefficients = Callable[[Group, Any, Any, Any], Coefficients]  # of group, step, lr, eta
@@ -44,7 +46,7 @@ def batches(group: Group, indices: list[int], make: MakeCoefficients) -> list[tu
     return ready
 
 
-def kernel(group: Group, p: Tensor) -> Callable[[Slots, Coefficients], list[Tensor]]:
+def kernel(group: Group, p: Tensor) -> Callable[[Slots, Coefficients], Tensor]:
     """The update that the options of the group ask for. Lists are the default; on the CPU they are the faster too."""
     if group["differentiable"]:
         return lambda slots, c: update_loop(slots, c, differentiable=True)
