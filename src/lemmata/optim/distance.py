@@ -12,7 +12,6 @@ distances is that of DoG (Ivgi, Hinder, Carmon 2023, arXiv 2302.12022). Names: `
 one entry per parameter, ``distances`` (norm of x - x_0), ``coordinates`` (0 until the first gradient) and ``steps``.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -22,10 +21,10 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from lemmata.optim.batch import Coefficients, Slots, norm
 from lemmata.optim.checks import check_options, check_params, check_shared, check_state
+from lemmata.optim.scale import grown_eta, initial_eta, moved_distance, scalar_options, scopes
 from lemmata.optim.stepping import batches, kernel, real
 
 Group = dict[str, Any]
-Column = Callable[[Group], Tensor]  # one number per parameter of a group
 
 
 class DistanceOptimizer(Optimizer):
@@ -55,7 +54,7 @@ class DistanceOptimizer(Optimizer):
     @property
     def eta(self) -> Tensor:
         """The scale of the next step: 0-d, or ``(groups,)`` / ``(parameters,)`` for ``distance`` "group" / "tensor"."""
-        return self._gather([scope[0]["eta"] for scope in self._scopes()])
+        return self._gather([scope[0]["eta"] for scope in scopes(self.param_groups)])
 
     @torch.no_grad()
     def distance(self) -> Tensor:
@@ -64,7 +63,7 @@ class DistanceOptimizer(Optimizer):
         It is the one that the last step measured: after editing parameters call :meth:`recompute_distance` instead.
         With ``process_group`` every rank must call it.
         """
-        return self._gather(self._rms(lambda g: g["distances"], lambda g: g["coordinates"]))
+        return self._gather(moved_distance(self.param_groups, self.process_group))
 
     @torch.no_grad()
     def recompute_distance(self) -> Tensor:
@@ -88,7 +87,7 @@ class DistanceOptimizer(Optimizer):
             for p in group["params"]:
                 if self.state[p]:
                     self.state[p]["origin"].copy_(p)
-        for scope, eta in zip(self._scopes(), self._initial_eta()):
+        for scope, eta in zip(scopes(self.param_groups), initial_eta(self.param_groups, self.process_group)):
             _set_eta(scope, eta)
 
     @overload
@@ -133,7 +132,7 @@ class DistanceOptimizer(Optimizer):
         except ValueError:
             self.param_groups.pop()
             raise
-        count, scalar = len(group["params"]), _scalar_options(group["params"])
+        count, scalar = len(group["params"]), scalar_options(group["params"])
         group["distances"] = torch.zeros(count, **scalar)
         group["coordinates"] = torch.zeros(count, **scalar)
         group["steps"] = torch.zeros(count, **scalar) if group["capturable"] else [0] * count
@@ -142,7 +141,11 @@ class DistanceOptimizer(Optimizer):
             group["eta"] = self.param_groups[0]["eta"]
         else:
             group["eta"] = torch.zeros(count if group["distance"] == "tensor" else (), **scalar)
-        self._start(reduce=False)
+        if not any(other["started"] for other in self.param_groups if other["eta"] is group["eta"]):
+            # A value to look at; the first step sets it again, once the process group can be asked.
+            for scope, eta in zip(scopes(self.param_groups), initial_eta(self.param_groups)):
+                if any(other is group for other in scope):
+                    group["eta"].copy_(eta)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As in torch, bit for bit: x_0 and eta are those of the checkpoint, wherever the parameters now are.
@@ -153,7 +156,7 @@ class DistanceOptimizer(Optimizer):
         check_state(type(self).__name__, state_dict, self.param_groups, lambda g: self._slot_names(g))
         super().load_state_dict(state_dict)
         for group in self.param_groups:
-            scalar = _scalar_options(group["params"])
+            scalar = scalar_options(group["params"])
             for key in ("eta", "distances", "coordinates"):
                 group[key] = group[key].to(**scalar)
             steps = group["steps"].tolist() if isinstance(group["steps"], Tensor) else group["steps"]
@@ -212,72 +215,22 @@ class DistanceOptimizer(Optimizer):
             _write(group, "distances", batch, norms)
 
     def _grow(self) -> None:
-        """eta <- max(eta, r), held under growth_rate * eta and max_eta where these are set. NaN passes through."""
-        distances = self._rms(lambda g: g["distances"], lambda g: g["coordinates"])
-        for scope, distance in zip(self._scopes(), distances):
-            eta, options = scope[0]["eta"], scope[0]
-            grown = torch.maximum(eta, distance)
-            if options["growth_rate"] < math.inf:
-                grown = torch.minimum(grown, eta * options["growth_rate"])
-            if options["max_eta"] is not None:
-                grown = grown.clamp(max=options["max_eta"])
-            _set_eta(scope, grown)
+        for scope, eta in zip(scopes(self.param_groups), grown_eta(self.param_groups, self.process_group)):
+            _set_eta(scope, eta)
 
-    def _start(self, reduce: bool = True) -> None:
-        """Set eta of the scopes that have not stepped yet; ``reduce=False``: to look at, before ranks have talked."""
-        for scope, eta in zip(self._scopes(), self._initial_eta(reduce)):
+    def _start(self) -> None:
+        """Set eta of the scopes that have not stepped yet, from the parameters as they are now."""
+        for scope, eta in zip(scopes(self.param_groups), initial_eta(self.param_groups, self.process_group)):
             if not any(group["started"] for group in scope):
                 _set_eta(scope, eta)
         for group in self.param_groups:
-            group["started"] = group["started"] or reduce
-
-    def _initial_eta(self, reduce: bool = True) -> list[Tensor]:
-        """eta0 of each scope from the parameters as they are: not below the phantom distance of a rounded x_0."""
-        scopes = self._scopes()
-        etas = [torch.full_like(s[0]["eta"], 1e-6 if s[0]["eta0"] == "auto" else s[0]["eta0"]) for s in scopes]
-        if any(scope[0]["eta0"] == "auto" for scope in scopes):
-            sizes = self._rms(lambda g: _norms(g, lambda p: p), _sizes, reduce)
-            etas = [
-                eta * size.clamp(min=1) if s[0]["eta0"] == "auto" else eta for s, eta, size in zip(scopes, etas, sizes)
-            ]
-        if any(group["x0_dtype"] is not None for group in self.param_groups):
-            phantoms = self._rms(lambda g: _norms(g, lambda p: p - p.to(g["x0_dtype"])), _sizes, reduce)
-            etas = [torch.maximum(eta, phantom) for eta, phantom in zip(etas, phantoms)]
-        return etas
-
-    def _scopes(self) -> list[list[Group]]:
-        """The groups that share one ``eta`` tensor."""
-        groups = self.param_groups
-        return [groups] if groups[0]["distance"] == "global" else [[group] for group in groups]
+            group["started"] = True
 
     def _gather(self, scales: list[Tensor]) -> Tensor:
         if self.param_groups[0]["distance"] == "global":
             return scales[0].detach().clone()
         gather = torch.stack if self.param_groups[0]["distance"] == "group" else torch.cat
         return gather([scale.detach().to(scales[0].device) for scale in scales])
-
-    def _rms(self, norms: Column, counts: Column, reduce: bool = True) -> list[Tensor]:
-        """Root mean square per coordinate over each scope, from each tensor's norm and its number of coordinates.
-
-        With a process group the sums of squares and the counts of all scopes go through one all-reduce, which every
-        rank joins, whatever gradients it has.
-        """
-        pairs = []
-        for scope in self._scopes():
-            device = scope[0]["eta"].device
-            columns = [torch.stack([norms(g).square(), counts(g)]).to(device) for g in scope]
-            pair = columns[0] if len(columns) == 1 else torch.cat(columns, dim=1)
-            pairs.append(pair if scope[0]["distance"] == "tensor" else pair.sum(1, keepdim=True))
-        if reduce and self.process_group is not None:
-            together = torch.cat([pair.to(pairs[0].device) for pair in pairs], dim=1)
-            torch.distributed.all_reduce(together, group=self.process_group)
-            pairs = [
-                part.to(pair.device) for pair, part in zip(pairs, together.split([p.shape[1] for p in pairs], dim=1))
-            ]
-        means = (squares / count.clamp(min=1) for squares, count in (pair.unbind() for pair in pairs))
-        # The root has no derivative at 0, and a NaN must stay one: hence "!= 0", which holds for NaN.
-        roots = (torch.where(mean != 0, mean, 1.0).sqrt() * (mean != 0) for mean in means)
-        return [root.reshape(scope[0]["eta"].shape) for scope, root in zip(self._scopes(), roots)]
 
 
 def _write(group: Group, key: str, indices: list[int], values: Tensor) -> None:
@@ -301,22 +254,3 @@ def _set_eta(scope: list[Group], eta: Tensor) -> None:
         return
     for group in scope:
         group["eta"] = eta
-
-
-def _scalar_options(params: list[Tensor]) -> dict[str, Any]:
-    """Scales are kept in float64, where the device has it, next to the first parameter."""
-    device = params[0].device if params else torch.device("cpu")
-    return {"device": device, "dtype": torch.float32 if device.type == "mps" else torch.float64}
-
-
-def _norms(group: Group, displacement: Callable[[Tensor], Tensor]) -> Tensor:
-    """``(parameters of the group,)``: norms of something of each trainable parameter."""
-    zero = torch.zeros_like(group["eta"]).sum()
-    column = [norm(displacement(real(p.detach()))).to(zero) if p.requires_grad else zero for p in group["params"]]
-    return torch.stack(column) if column else zero.new_zeros(0)
-
-
-def _sizes(group: Group) -> Tensor:
-    sizes = [float(real(p).numel()) if p.requires_grad else 0.0 for p in group["params"]]
-    scalar = _scalar_options(group["params"])
-    return torch.tensor(sizes, dtype=scalar["dtype"]).to(scalar["device"], non_blocking=True)

@@ -5,6 +5,7 @@ one Triton kernel on a GPU, with the squared distance summed in it.
 """
 
 import functools
+import types
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
@@ -39,7 +40,9 @@ def update_fused(slots: Slots, c: Coefficients) -> Tensor:
         order += [i for i, _ in odd]
         parts.append(update_loop(Slots.of(row for _, row in odd), c))
     if large:
-        one_pass, scalars = _compiled(c.maximize, c.coupled_decay != 0), _packed(c, device, high_precision(dtype))
+        scalars = _packed(c, device, high_precision(dtype))
+        kind = (device.type, dtype, slots.origins[0].dtype, bool(slots.exp_avgs), bool(slots.max_squares))
+        one_pass = _compiled(c.maximize, c.coupled_decay != 0, *kind)
         for alike in large.values():
             for part in _in_fours(alike):
                 order += [i for i, _ in part]
@@ -116,8 +119,14 @@ def _one_pass(
 
 
 @functools.cache
-def _compiled(maximize: bool, coupled: bool) -> Callable[..., Tensor]:
-    return torch.compile(functools.partial(_passes, maximize, coupled), dynamic=True, fullgraph=True)
+def _compiled(maximize: bool, coupled: bool, *kind: object) -> Callable[..., Tensor]:
+    """:func:`_passes` compiled; ``kind`` names what else the program is specialised to.
+
+    The compiler gives up on a code object that it has compiled eight times, so each kind gets a copy of the code.
+    """
+    code = _passes.__code__.replace(co_name=f"passes_{'_'.join(map(str, (maximize, coupled, *kind)))}")
+    function = functools.partial(types.FunctionType(code, globals()), maximize, coupled)
+    return torch.compile(function, dynamic=True, fullgraph=True)
 
 
 def _packed(c: Coefficients, device: torch.device, dtype: torch.dtype) -> Tensor:
