@@ -1,6 +1,6 @@
 """What one update works on: the tensors of a batch side by side, and the scalars they share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,16 @@ class Coefficients:
 
     def select(self, index: int) -> "Coefficients":
         """The scalars of tensor ``index`` where they were computed as vectors ``(tensors,)``."""
-        pick = (v[index] if isinstance(v, Tensor) and v.ndim else v for v in map(self.__getattribute__, self.__slots__))
-        return Coefficients(*pick)  # type: ignore[arg-type]
+        return self._each(lambda v: v[index] if v.ndim else v)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Coefficients":
         """The same with its tensors on ``device`` and in ``dtype``, as in-place operations ask for."""
-        moved = (
-            v.to(device, dtype) if isinstance(v, Tensor) else v for v in map(self.__getattribute__, self.__slots__)
-        )
-        return Coefficients(*moved)  # type: ignore[arg-type]
+        return self._each(lambda v: v.to(device, dtype))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Coefficients":
+        scalars = (self.momentum_weight, self.square_decay, self.square_weight, self.rate, self.eps, self.decay)
+        changed = [change(v) if isinstance(v, Tensor) else v for v in scalars]
+        return Coefficients(*changed, coupled_decay=self.coupled_decay, maximize=self.maximize)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

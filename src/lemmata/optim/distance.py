@@ -250,7 +250,8 @@ def _write(group: Group, key: str, indices: list[int], values: Tensor) -> None:
 def _set_eta(scope: list[Group], eta: Tensor) -> None:
     """Write eta in place, where captured graphs look for it; autograd wants a new tensor instead."""
     if not scope[0]["differentiable"]:
-        scope[0]["eta"].copy_(eta)
+        # Through a view: torch.compile drops writes into 0-d float64 tensors of the CPU (seen in torch 2.13).
+        scope[0]["eta"].view(-1).copy_(eta.view(-1))
         return
     for group in scope:
         group["eta"] = eta
