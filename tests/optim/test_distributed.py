@@ -1,7 +1,8 @@
-"""Two gloo processes: replicas stay identical without talking, shards agree on one distance by one all-reduce a step."""
+"""Two gloo processes: replicas stay identical without talking, shards agree on one distance by one all-reduce."""
 
 import os
 import tempfile
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def _replicas(rank):
 
 
 def _shards(rank):
-    """Uneven shards, one rank without any gradient at first: the trajectory of the whole, for every scope and option."""
+    """Uneven shards, a tensor without gradient at first: the trajectory of the whole, for every scope."""
     for cls, options in (
         (AdamPP, {}),
         (AdaGradPP, {"eta0": "auto"}),
@@ -60,7 +61,7 @@ def _shards(rank):
         mine = [nn.Parameter(whole[0].detach()[cuts[rank]].clone())]
         mine.append(nn.Parameter(whole[1].detach()[slice(0, 5) if rank == 0 else slice(5, 5)].clone()))
         optimizer = cls([{"params": [p]} for p in mine], process_group=dist.group.WORLD, **options)
-        calls, all_reduce = [], dist.all_reduce
+        calls = []
         for t in range(40):
             twin.zero_grad()
             quadratic(whole, t, 0.1).backward()
@@ -69,15 +70,24 @@ def _shards(rank):
             mine[0].grad = whole[0].grad[cuts[rank]].clone()
             mine[1].grad = None if t == 0 else whole[1].grad[slice(0, 5) if rank == 0 else slice(5, 5)].clone()
             twin.step()
-            dist.all_reduce = lambda *a, **k: (calls.append(a[0].numel()), all_reduce(*a, **k))
-            optimizer.step()
-            dist.all_reduce = all_reduce
+            with _counted_all_reduce(calls):
+                optimizer.step()
         torch.testing.assert_close(mine[0].detach(), whole[0].detach()[cuts[rank]], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(optimizer.eta, twin.eta, rtol=1e-9, atol=0)
         torch.testing.assert_close(optimizer.distance(), twin.distance(), rtol=1e-9, atol=0)
         scopes = 1 if options.get("distance", "global") == "global" else 2
         assert calls[-40:] == [2 * scopes] * 40  # one all-reduce a step, of a pair for each scope
         assert len(calls) == 40 + (options.get("eta0") == "auto")
+
+
+@contextmanager
+def _counted_all_reduce(sizes):
+    all_reduce = dist.all_reduce
+    dist.all_reduce = lambda tensor, **options: (sizes.append(tensor.numel()), all_reduce(tensor, **options))
+    try:
+        yield
+    finally:
+        dist.all_reduce = all_reduce
 
 
 def _dtensors(rank):

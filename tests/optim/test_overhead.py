@@ -11,7 +11,7 @@ from torch import nn
 from lemmata.optim import AdamPP
 
 
-def _best_times(steps, rounds=15):
+def _best_times(steps, rounds=12):
     best = [float("inf")] * len(steps)
     for _ in range(rounds):
         for i, step in enumerate(steps):
@@ -23,7 +23,8 @@ def _best_times(steps, rounds=15):
 
 def _optimizer(cls, **options):
     generator = torch.Generator().manual_seed(0)
-    params = [nn.Parameter(torch.randn(512, 768, generator=generator)) for _ in range(8)]
+    params = [nn.Parameter(torch.randn(512, 768, generator=generator)) for _ in range(26)]  # 10 M
+
     for p in params:
         p.grad = torch.randn(p.shape, generator=generator)
     optimizer = cls(params, **options)

@@ -35,7 +35,7 @@ class Coefficients:
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Coefficients":
         scalars = (self.momentum_weight, self.square_decay, self.square_weight, self.rate, self.eps, self.decay)
         changed = [change(v) if isinstance(v, Tensor) else v for v in scalars]
-        return Coefficients(*changed, coupled_decay=self.coupled_decay, maximize=self.maximize)  # type: ignore[arg-type]
+        return Coefficients(*changed, self.coupled_decay, self.maximize)  # type: ignore[call-arg,arg-type]
 
 
 @dataclass(frozen=True, slots=True)
