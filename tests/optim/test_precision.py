@@ -1,5 +1,6 @@
 """Low precision: warnings where rounding drowns the start, and training that works where it does not."""
 
+import copy
 import warnings
 
 import pytest
@@ -64,6 +65,21 @@ def test_a_rounded_origin_below_eta0_is_silent_and_harmless():
             train(optimizer, params, 50)
             ends.append(flat(params))
     torch.testing.assert_close(ends[1], ends[0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_rounded_origin_resumes_bit_for_bit():
+    """torch casts what it loads to the parameter's dtype; the origin must come back in its own."""
+    params = params_of(100)
+    optimizer = AdamPP(params, eta0=1e-2, x0_dtype=torch.bfloat16)
+    train(optimizer, params, 10)
+    resumed = [nn.Parameter(p.detach().clone()) for p in params]
+    again = AdamPP(resumed, eta0=1e-2, x0_dtype=torch.bfloat16)
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert again.state[resumed[0]]["origin"].dtype == torch.bfloat16
+    train(optimizer, params, 10, start=10)
+    train(again, resumed, 10, start=10)
+    assert torch.equal(flat(resumed), flat(params))
+    assert torch.equal(again.eta, optimizer.eta)
 
 
 def test_complex_parameters_with_an_origin_dtype_are_refused():

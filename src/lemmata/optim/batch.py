@@ -78,12 +78,18 @@ def foreach_distance(slots: Slots) -> list[Tensor]:
 
 def flatten(row: Row) -> Row | None:
     """One-dimensional views in memory order of tensors laid out alike; None where there are no such views."""
-    if all(t is None or t.is_contiguous() for t in row):
+    if all_contiguous(row):
         return tuple(None if t is None else t.view(-1) for t in row)
     first = row[0]
     assert first is not None
     order = sorted(range(first.ndim), key=first.stride, reverse=True)
     row = tuple(None if t is None else t.permute(order) for t in row)
-    if all(t is None or t.is_contiguous() for t in row):
-        return tuple(None if t is None else t.view(-1) for t in row)
-    return None
+    return tuple(None if t is None else t.view(-1) for t in row) if all_contiguous(row) else None
+
+
+def all_contiguous(row: Row) -> bool:
+    """Whether every tensor of a row is; a plain loop, because it runs for every parameter at every step."""
+    for t in row:  # noqa: SIM110
+        if t is not None and not t.is_contiguous():
+            return False
+    return True

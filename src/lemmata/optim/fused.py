@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from lemmata.optim.batch import Coefficients, Row, Slots, flatten, foreach_distance, high_precision
+from lemmata.optim.batch import Coefficients, Row, Slots, all_contiguous, flatten, foreach_distance, high_precision
 from lemmata.optim.kernels import update_foreach, update_loop
 
 COMPILED_FROM = {"cpu": 1 << 15}  # below this many elements the call costs more than the pass
@@ -33,7 +33,7 @@ def update_fused(slots: Slots, c: Coefficients) -> Tensor:
     odd: list[tuple[int, Row]] = []  # not laid out alike: no pass in memory order
     for i, row in enumerate(slots.rows()):
         size = row[0].numel()
-        flat = row if size < threshold and all(t is None or t.is_contiguous() for t in row) else flatten(row)
+        flat = row if size < threshold and all_contiguous(row) else flatten(row)
         (odd if flat is None else small if size < threshold else large[size]).append((i, flat or row))
     order, parts = [], []
     if odd:
