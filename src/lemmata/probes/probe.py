@@ -39,6 +39,7 @@ _SHIPPED = (
     Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
     Probe("test_error", generalisation.error, "test error"),
     Probe("test_error_se", generalisation.standard_error, "standard error of the test error"),
+    Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
     Probe("test_loss", test_loss.loss, "test loss"),
     Probe("test_loss_se", test_loss.standard_error, "standard error of the test loss"),
     Probe("signal_alignment", alignment.signal_alignment, "alignment of the filters with the signal, cos²"),
