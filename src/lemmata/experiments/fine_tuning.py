@@ -126,7 +126,7 @@ class FineTuning:
         runs = {"pretraining": self.pretraining, "finetuning": self.finetuning}
         few = {name: max(1, round(share * run.steps)) for name, run in runs.items()}
         short = {name: dataclasses.replace(run, steps=few[name], record=None) for name, run in runs.items()}
-        body = dataclasses.replace(self, **short)
+        body = FineTuning(short["pretraining"], short["finetuning"], self.labels, self.start)
         started = time.perf_counter()
         body.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
         return time.perf_counter() - started
@@ -225,7 +225,7 @@ class FineTuning:
             return random * self.finetuning.net.init
         if self.start == "spectral":
             first, second = (side.cpu().numpy() for side in sample.view_vectors())
-            matrix = theory.power_matrix(first, second, negatives=pre.objective.negatives)
+            matrix = theory.power_matrix(first, second, negatives=getattr(pre.objective, "negatives", "first"))
             direction = torch.as_tensor(theory.top_direction(matrix)).to(random)
         else:
             read = sample.signal.read(sample.vectors.mT)  # (c, d, n), the signal patches themselves

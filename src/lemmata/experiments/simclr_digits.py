@@ -26,6 +26,7 @@ LABELS = {"smoke": (8, 32), "laptop": (8, 16, 32, 64), "paper": (4, 8, 16, 32, 6
 
 
 def grid(size: str) -> "Grid":
+    """Starts, noise levels and seeds."""
     from lemmata.sweep import Grid
 
     sigma_p, seeds = {
@@ -48,6 +49,7 @@ def body(
     device: str = "cpu",
     **changes: Any,
 ) -> "Body":
+    """Pre-training on images without labels, and fine-tuning on some of them with labels."""
     from lemmata import GD, ImageNoise, ImagePairs, LinearEncoder, Run, SimCLR, Until, load_digits, load_images
     from lemmata.experiments.fine_tuning import FineTuning
 
@@ -106,6 +108,7 @@ def _listed(error: "xr.DataArray") -> str:
 
 
 def halves_the_error(dataset: "xr.Dataset") -> Finding:
+    """Errors of both starts at moderate noise."""
     simclr, direct, note = _errors(dataset, MIDDLE)
     if simclr.sizes["labels"] < 2:
         raise NotMeasurable("needs several numbers of labels")
@@ -119,6 +122,7 @@ def halves_the_error(dataset: "xr.Dataset") -> Finding:
 
 
 def not_needed_at_weak_noise(dataset: "xr.Dataset") -> Finding:
+    """Errors of both starts at weak noise and 64 labels."""
     simclr, direct, note = _errors(dataset, WEAK)
     one, other = (at(error.to_dataset(name="e"), labels=64)["e"] for error in (simclr, direct))
     return Finding(
@@ -131,6 +135,7 @@ def not_needed_at_weak_noise(dataset: "xr.Dataset") -> Finding:
 
 
 def both_fail_at_strong_noise(dataset: "xr.Dataset") -> Finding:
+    """Errors of both starts at strong noise."""
     simclr, direct, note = _errors(dataset, STRONG)
     low = min(float(simclr.min()), float(direct.min()))
     return Finding(
@@ -153,7 +158,7 @@ CLAIMS = (
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     """Test error against labels, one panel per noise level."""
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = one_of_each(dataset, "start", "sigma_p", "labels")

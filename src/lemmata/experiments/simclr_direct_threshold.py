@@ -27,6 +27,7 @@ BAND = (1.5, 3.0)
 
 
 def grid(size: str) -> "Grid":
+    """SNR, numbers of labels and seeds."""
     from lemmata.sweep import Grid
 
     snr, n, seeds = {
@@ -40,6 +41,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, *, power: float = 3.0, device: str = "cpu", **changes: Any) -> "Body":
+    """Training from small random filters."""
     from lemmata import SignalNoise, TrainingBody
     from lemmata.experiments.reparametrised import Reparametrised
 
@@ -70,7 +72,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 def load_at_half_loss(dataset: "xr.Dataset") -> "tuple[xr.DataArray, str]":
     """Load at which the mean test loss falls through half of log 2, per SNR; interpolated in the load's logarithm."""
     kept = family.usable(dataset)
-    loss = kept.dataset["test_loss"].mean("seed")
+    loss: Any = kept.dataset["test_loss"].mean("seed")
     log_load = np.log(dataset["load"]) + 0 * loss
     below = loss < family.HALF
     crossing = below & ~below.shift(n=1, fill_value=True)
@@ -81,6 +83,7 @@ def load_at_half_loss(dataset: "xr.Dataset") -> "tuple[xr.DataArray, str]":
 
 
 def one_load_decides(dataset: "xr.Dataset") -> Finding:
+    """Loads at which the test loss is halved."""
     if not {"n", "snr", "seed"} <= set(dataset.dims):
         raise NotMeasurable("needs several numbers of labels, SNR and seeds")
     found, note = load_at_half_loss(dataset)
@@ -99,6 +102,7 @@ def one_load_decides(dataset: "xr.Dataset") -> Finding:
 
 
 def few_labels_are_memorised(dataset: "xr.Dataset") -> Finding:
+    """Test error where the load is small."""
     kept = family.usable(dataset)
     few = kept.dataset["test_error"].mean("seed").where(dataset["load"] <= 0.6)
     if not bool(few.notnull().any()):
@@ -125,7 +129,7 @@ CLAIMS = (
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     """Test error and loss against the load: all SNR fall on one curve."""
-    from lemmata.report.figures import cloud
+    from lemmata.report.curves import cloud
     from lemmata.report.style import new_figure
 
     chosen, note = one_of_each(dataset, "snr", "n")

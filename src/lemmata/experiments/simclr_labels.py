@@ -32,6 +32,7 @@ LABELS = {"smoke": (2, 8, 32), "laptop": (2, 4, 8, 16, 32, 64, 128), "paper": (2
 
 
 def grid(size: str) -> "Grid":
+    """Starts, SNR and seeds; the numbers of labels are a dimension of the results."""
     from lemmata.sweep import Grid
 
     start, snr, seeds = {
@@ -44,6 +45,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Pre-training, and fine-tuning with every number of labels."""
     small = {"d": 400, "pairs": 50, "m": 10, "steps": 800} if size == "smoke" else {}
     return family.training(LABELS[size], **{**small, **({"steps": 20000} if size == "paper" else {}), **changes})
 
@@ -57,6 +59,7 @@ def _errors(dataset: "xr.Dataset", start: str) -> tuple["xr.DataArray", str]:
 
 
 def direct_training_fails(dataset: "xr.Dataset") -> Finding:
+    """Test error of the direct start near one half at low SNR."""
     error, note = _errors(dataset, "direct")
     error = error.where(error["snr"] <= HARD)
     if not bool(error.notnull().any()):
@@ -72,6 +75,7 @@ def direct_training_fails(dataset: "xr.Dataset") -> Finding:
 
 
 def pretrained_succeeds(dataset: "xr.Dataset") -> Finding:
+    """Test error after pre-training at low SNR with 8 labels or more."""
     error, note = _errors(dataset, "simclr")
     error = error.where((error["snr"] <= HARD) & (error["labels"] >= 8))
     if not bool(error.notnull().any()):
@@ -87,6 +91,7 @@ def pretrained_succeeds(dataset: "xr.Dataset") -> Finding:
 
 
 def labels_to_low_loss(dataset: "xr.Dataset") -> Finding:
+    """The first number of labels from which the mean test loss stays low, per SNR."""
     kept = family.usable(dataset)
     loss = at(kept.dataset, start="simclr")["test_loss"].mean("seed")
     needed = family.first_below(loss, "labels", LOW_LOSS)
@@ -108,6 +113,7 @@ def labels_to_low_loss(dataset: "xr.Dataset") -> Finding:
 
 
 def one_load_decides(dataset: "xr.Dataset") -> Finding:
+    """Test loss on either side of the load of the transition."""
     loss, load = _collapsed(dataset)
     high, low = loss.where(load >= 1.8), loss.where(load <= 0.45)
     if not (bool(high.notnull().any()) and bool(low.notnull().any())):
@@ -121,6 +127,7 @@ def one_load_decides(dataset: "xr.Dataset") -> Finding:
 
 
 def ideal_starts(dataset: "xr.Dataset") -> Finding:
+    """Mean test losses of the three pre-trained starts."""
     kept = family.usable(dataset).dataset
     rows = [at(kept, start=start)["test_loss"].mean("seed") for start in ("oracle", "spectral", "simclr")]
     oracle, spectral, simclr = (float(row.where(row["labels"] <= 32).mean()) for row in rows)
@@ -161,12 +168,13 @@ def _collapsed(dataset: "xr.Dataset") -> tuple["xr.DataArray", "xr.DataArray"]:
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Error and loss against labels, and the collapse."""
     return {"labels": label_curves(dataset), "collapse": collapse(dataset)}
 
 
 def label_curves(dataset: "xr.Dataset") -> "Figure":
     """Rows: test error and test loss; columns: SNR; one curve per start."""
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = one_of_each(dataset, "start", "snr", "labels")
@@ -190,7 +198,7 @@ def label_curves(dataset: "xr.Dataset") -> "Figure":
 
 def collapse(dataset: "xr.Dataset") -> "Figure":
     """Test loss against the load: all SNR fall on one curve."""
-    from lemmata.report.figures import cloud
+    from lemmata.report.curves import cloud
     from lemmata.report.style import new_figure
 
     chosen, note = one_of_each(dataset, "start", "snr", "labels")

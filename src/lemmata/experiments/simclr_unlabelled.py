@@ -25,6 +25,7 @@ NOISY = 0.9
 
 
 def grid(size: str) -> "Grid":
+    """SNR, correlations of the augmentation, numbers of pairs and seeds."""
     from lemmata.sweep import Grid
 
     snr, correlation, pairs, seeds = {
@@ -37,6 +38,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Pre-training stopped early, and fine-tuning with 32 labels."""
     small = {"m": 10, "steps": 500} if size == "smoke" else {"steps": 4000}
     return family.training((32,), **{"level": 0.05, "init": 1e-6, **small, **changes})
 
@@ -63,14 +65,17 @@ def _deviation(dataset: "xr.Dataset", prediction: str, formula: str, **where: fl
 
 
 def alignment_is_predicted(dataset: "xr.Dataset") -> Finding:
+    """cos² against the formula for n0 ≪ d, ideal augmentation."""
     return _deviation(dataset, "alignment_small_n0", "2n0·SNR²/(1 + 2n0·SNR²)", correlation=0.0)
 
 
 def sharp_alignment_is_predicted(dataset: "xr.Dataset") -> Finding:
+    """cos² against the solution for any n0/d, all augmentations."""
     return _deviation(dataset, "alignment_predicted", "solution of one equation in n0, SNR, d, c")
 
 
 def alignment_grows(dataset: "xr.Dataset") -> Finding:
+    """cos² increases with the number of pairs."""
     measured = dataset["pretrained_signal_alignment"].mean("seed").dropna("pairs")
     if measured.sizes["pairs"] < 3:
         raise NotMeasurable("needs three numbers of pairs")
@@ -81,6 +86,7 @@ def alignment_grows(dataset: "xr.Dataset") -> Finding:
 
 
 def pairs_decide_the_error(dataset: "xr.Dataset") -> Finding:
+    """Test error with few and with many pairs, ideal augmentation."""
     # Pairs too few to learn the signal from end without reaching the level: these cells are the claim's subject.
     kept = family.usable(dataset, loss=None, reached=False)
     error = at(kept.dataset, correlation=0.0, labels=32)["test_error"].mean("seed")
@@ -98,6 +104,7 @@ def pairs_decide_the_error(dataset: "xr.Dataset") -> Finding:
 
 
 def weak_augmentation_hurts(dataset: "xr.Dataset") -> Finding:
+    """cos² with and without noise kept."""
     pure, noisy = (at(dataset, correlation=c)["pretrained_signal_alignment"].mean("seed") for c in (0.0, NOISY))
     gap = (pure - noisy).dropna("pairs")
     return Finding(
@@ -126,7 +133,7 @@ CLAIMS = (
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     """Columns: augmentation; rows: alignment with its prediction, and test error of usable cells."""
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = one_of_each(dataset, "snr", "correlation", "pairs", "labels")

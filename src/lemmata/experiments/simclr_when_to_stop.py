@@ -27,6 +27,7 @@ PLATEAU = 0.59
 
 
 def grid(size: str) -> "Grid":
+    """SNR, levels at which pre-training ends, and seeds."""
     from lemmata.sweep import Grid
 
     snr, level, seeds = {
@@ -39,6 +40,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Pre-training to the level, and fine-tuning with 32 labels."""
     small = {"pairs": 100, "m": 10, "steps": 600} if size == "smoke" else {"steps": 4000}
     return family.training((32,), **{"init": 1e-6, **small, **changes})
 
@@ -71,6 +73,7 @@ def _pretrained(dataset: "xr.Dataset", name: str, level: float) -> "xr.DataArray
 
 
 def early_alignment(dataset: "xr.Dataset") -> Finding:
+    """cos² at the early level against the power method's."""
     measured = _pretrained(dataset, "signal_alignment", EARLY)
     off = float(abs(measured - dataset["alignment_predicted"]).max())
     return Finding(
@@ -80,6 +83,7 @@ def early_alignment(dataset: "xr.Dataset") -> Finding:
 
 
 def late_alignment(dataset: "xr.Dataset") -> Finding:
+    """cos² at the late level against one value."""
     measured = _pretrained(dataset, "signal_alignment", LATE)
     return Finding(
         holds=float(abs(measured - PLATEAU).max()) <= 0.03,
@@ -90,6 +94,7 @@ def late_alignment(dataset: "xr.Dataset") -> Finding:
 
 
 def memorisation(dataset: "xr.Dataset") -> Finding:
+    """SimCLR losses on either side of the two-class floor."""
     early, late = (_pretrained(dataset, "train_loss", level) for level in (EARLY, LATE))
     floor = float(dataset["two_class_floor"])
     return Finding(
@@ -101,6 +106,7 @@ def memorisation(dataset: "xr.Dataset") -> Finding:
 
 
 def growth_time(dataset: "xr.Dataset") -> Finding:
+    """Steps of pre-training against the power method's."""
     part = at(family.usable(dataset, loss=None).dataset, level=EARLY)
     steps = at(dataset, level=EARLY)["pretrained_status_step"].where(part["pretrained_status"] == family.REACHED)
     off = float(abs(steps.mean("seed") / part["pretraining_steps_predicted"] - 1).max())
@@ -113,6 +119,7 @@ def growth_time(dataset: "xr.Dataset") -> Finding:
 
 
 def stop_in_between(dataset: "xr.Dataset") -> Finding:
+    """Test loss after fine-tuning against the level, at SNR = 0.1."""
     kept = family.usable(dataset, loss=None)
     part = at(kept.dataset, snr=0.1, labels=32)
     loss = part["test_loss"].mean("seed")
@@ -147,7 +154,7 @@ CLAIMS = (
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     """Alignment, SimCLR loss, test loss after fine-tuning and its steps, against the level."""
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = one_of_each(dataset, "snr", "level", "labels")

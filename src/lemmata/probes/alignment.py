@@ -25,7 +25,7 @@ def signal_alignment(snapshot: Snapshot) -> Tensor:
 
 
 def signal_size(snapshot: Snapshot) -> Tensor:
-    """Mean over filters and samples of |<w_r, signal patch>| ``(c,)``: mean_r |<w_r, mu>| where all share one signal."""
+    """Mean over filters and samples of |<w_r, signal patch>| ``(c,)``; mean_r |<w_r, mu>| with one shared signal."""
     return snapshot.signal.abs().mean((1, 2))
 
 
