@@ -60,30 +60,33 @@ class SimCLR(Objective):
         others = anchors
         if self.stop_gradient:
             others, keys = others.detach(), keys.detach()
-        return _cross_entropy(self._logits(anchors, others, keys, weights), weights, self._target(weights))
+        positive, logits = self._logits(anchors, others, keys, weights)
+        return (weights * (logits.logsumexp(-1) - positive)).sum(1)
 
     def gradient(self, products: Products) -> tuple[Tensor, Gradient]:
-        """The loss and its gradients, written by hand."""
+        """The loss and its gradients, written by hand.
+
+        With p_ij the softmax of row i times the weight of anchor i, sum_j p_ij s_ij pulls at both its arguments.
+        """
         anchors, keys, weights = self._sides(products)
-        logits, (row, column) = self._logits(anchors, anchors, keys, weights), self._target(weights)
-        loss = _cross_entropy(logits, weights, (row, column))
-        on_logits = logits.softmax(-1) * weights.unsqueeze(-1)
-        on_logits[:, row, column] -= weights
-        if self.negatives == "both":
-            on_anchors, on_keys = anchors @ on_logits.mT, anchors @ on_logits
-            total = on_anchors if self.stop_gradient else on_anchors + on_keys
-            first, second = self._through_embedding(total, products).chunk(2, dim=-1)
+        positive, logits = self._logits(anchors, anchors, keys, weights)
+        level = logits.logsumexp(-1)
+        share = logits.sub_(level.unsqueeze(-1)).exp_().mul_(weights.unsqueeze(-1))  # p, (c, a, a)
+        pull = -weights
+        if self.negatives == "first":  # the diagonal is the positives': its pull goes to another vector
+            pull = pull + share.diagonal(dim1=1, dim2=2)
+            share.diagonal(dim1=1, dim2=2).zero_()
+        pull = pull.unsqueeze(1)
+        on_anchors = anchors @ (share.mT if self.stop_gradient else share + share.mT)
+        if self.negatives == "both":  # every positive is an anchor as well
+            found = on_anchors + (pull if self.stop_gradient else 2 * pull) * keys
         else:
-            pair = on_logits.diagonal(dim1=1, dim2=2).unsqueeze(1).clone()  # (c, 1, n)
-            on_logits.diagonal(dim1=1, dim2=2).zero_()
-            other = on_logits.mT if self.stop_gradient else on_logits + on_logits.mT
-            on_first = anchors @ other + pair * keys
-            on_second = torch.zeros_like(keys) if self.stop_gradient else pair * anchors
-            both = self._through_embedding(torch.cat([on_first, on_second], dim=-1), products)
-            first, second = both.chunk(2, dim=-1)
+            on_keys = torch.zeros_like(keys) if self.stop_gradient else pull * anchors
+            found = torch.cat([on_anchors + pull * keys, on_keys], dim=-1)
+        first, second = self._through_embedding(found, products).chunk(2, dim=-1)
         gradient = torch.zeros_like(products.A)
         products.sample.write_views(first, second, gradient)
-        return loss, Gradient(gradient, None, {})
+        return (weights * (level - positive)).sum(1), Gradient(gradient, None, {})
 
     def _sides(self, products: Products) -> tuple[Tensor, Tensor, Tensor]:
         """Anchors ``(c, r, a)``, their positives ``(c, r, a)`` and the anchors' weights ``(c, a)``; a = n or 2n."""
@@ -98,35 +101,33 @@ class SimCLR(Objective):
         views = torch.cat(products.sample.views(products.A), dim=-1)
         if self.similarity == "cosine":
             views = views / _length(views)
-        return views / per_cell(self.temperature, views) ** 0.5
+        return views * self._scale(views)
+
+    def _scale(self, like: Tensor) -> float | Tensor:
+        """tau^(-1/2), a number or ``(c, 1, 1)``."""
+        temperature = self.temperature
+        return (per_cell(temperature, like) if isinstance(temperature, Tensor) else temperature) ** -0.5
 
     def _through_embedding(self, gradient: Tensor, products: Products) -> Tensor:
         """A gradient ``(c, r, 2n)`` with respect to the scaled views, as one with respect to the views."""
-        gradient = gradient / per_cell(self.temperature, gradient) ** 0.5
+        gradient = gradient * self._scale(gradient)
         if self.similarity == "dot":
             return gradient
         views = torch.cat(products.sample.views(products.A), dim=-1)
         unit = views / _length(views)
         return (gradient - unit * (unit * gradient).sum(1, keepdim=True)) / _length(views)
 
-    def _logits(self, anchors: Tensor, others: Tensor, positives: Tensor, weights: Tensor) -> Tensor:
-        """Similarities ``(c, a, a)``: rows are anchors; samples outside the batch are out of reach."""
-        absent = torch.where(weights == 0, _ABSENT, 0.0).to(anchors).unsqueeze(1)
+    def _logits(self, anchors: Tensor, others: Tensor, keys: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Similarities of the anchors with their positives ``(c, a)`` and with all they meet ``(c, a, a)``.
+
+        An anchor is not its own negative: its place on the diagonal holds the positive, or nothing where the positive
+        has a column of its own. Samples outside the batch are out of reach.
+        """
+        positive = (anchors * keys).sum(1)
+        absent = (weights == 0).to(anchors.dtype).mul_(_ABSENT).unsqueeze(1)
         logits = torch.baddbmm(absent, anchors.mT, others)
-        own = (anchors * positives).sum(1) if self.negatives == "first" else torch.full_like(weights, _ABSENT)
-        # An anchor is not its own negative: its place holds the positive, or nothing where that has its own column.
-        return torch.diagonal_scatter(logits, own.to(logits), dim1=1, dim2=2)
-
-    def _target(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Row and column of the anchors' positives among the logits."""
-        anchor = torch.arange(weights.shape[1], device=weights.device)
-        return anchor, anchor if self.negatives == "first" else anchor.roll(weights.shape[1] // 2)
-
-
-def _cross_entropy(logits: Tensor, weights: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
-    """sum_i weight_i (log sum_j exp z_ij - z_i,target), ``(c,)``."""
-    row, column = target
-    return (weights * (logits.logsumexp(-1) - logits[:, row, column])).sum(1)
+        own = positive if self.negatives == "first" else torch.full_like(positive, _ABSENT)
+        return positive, torch.diagonal_scatter(logits, own, dim1=1, dim2=2)
 
 
 def _length(views: Tensor) -> Tensor:
