@@ -49,6 +49,13 @@ class Engine(ABC):
         )
         return Products(A, Q, self.head(point), self.net, self.sample, labels, weights)
 
+    def refresh(self, seeds: Tensor) -> None:  # noqa: B027  (a hook: most engines draw nothing)
+        """New randomness for the next gradient, from this step's seeds ``(c,)``, where the objective draws."""
+
+    def expected_gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
+        """The loss ``(c,)`` and its gradient without the randomness of the steps."""
+        return self.gradient(point, labels, weights)
+
     def squared_norm(self, direction: Point) -> Tensor:
         """Squared length ``(c,)`` of a direction in parameter space, filters and moving head together."""
         head = [direction[name].flatten(1).square().sum(1) for name in self.moving_head]
