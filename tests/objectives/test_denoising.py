@@ -3,8 +3,8 @@
 import dataclasses
 import math
 
-import pytest
 import numpy as np
+import pytest
 import torch
 
 from lemmata.cells import cell_seeds
@@ -114,20 +114,20 @@ def test_fixed_noises_are_those_of_the_formula(activation):
 
 
 def test_many_fixed_noises_come_near_the_expectation():
-    few, many = (abs(_fixed_minus_closed(noises)) for noises in (1, 400))
-    assert many.mean() < 0.2 * few.mean()
+    few, many = (abs(_fixed_minus_closed(noises)) for noises in (1, 100))
+    assert many.mean() < 0.3 * few.mean()
 
 
 def _fixed_minus_closed(noises):
-    p = problem(cells=8, n=4, d=3000, noises=noises, coordinates="compressed")
-    squared = p.sample.vectors[:, 6:].square().sum(2).mean(1) - 3000  # the noises' own length, not the network's doing
+    p = problem(cells=8, n=2, d=3000, noises=noises, coordinates="compressed")
+    squared = p.sample.vectors[:, 4:].square().sum(2).mean(1) - 3000  # the noises' own length, not the network's doing
     return FixedNoiseDenoising(0.2).loss(p) - squared - Denoising(0.2).loss(p)
 
 
 @pytest.mark.parametrize("t", [0, -0.1, math.nan, math.inf, "soon"])
 @pytest.mark.parametrize("kind", [Denoising, FixedNoiseDenoising, FreshNoiseDenoising])
 def test_a_time_that_is_not_above_zero_is_refused(kind, t):
-    with pytest.raises(ValueError, match="t = .* was asked for; t must be a diffusion time above 0"):
+    with pytest.raises(ValueError, match=r"t = .* was asked for; t must be a diffusion time above 0"):
         kind(t)
 
 

@@ -69,8 +69,8 @@ class Run:
             )
         if self.objective.draws and not (isinstance(self.rule, GD) and self.rule.memoryless):
             raise ValueError(
-                f"{type(self.objective).__name__} was asked for with {self.rule.name}; its noises are new at every step, "
-                "so use GD without momentum, SAM or backtracking"
+                f"{type(self.objective).__name__} was asked for with {self.rule.name}; its noises are new at every "
+                "step, so use GD without momentum, SAM or backtracking"
             )
         check_device(self.device)
         named(self.probes)

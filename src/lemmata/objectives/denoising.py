@@ -16,7 +16,7 @@ d e_j / d a = alpha e_{j+1} and d e_j / d Q_rr = beta^2/2 e_{j+2} (the heat equa
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -213,7 +213,7 @@ def gaussian_moments(activation, mean: Tensor, variance: Tensor) -> list[Tensor]
 def _expected_loss(
     moments: list[Tensor], weights: Tensor, covariance: Tensor, Q: Tensor, beta: Tensor, d: Tensor, power: int
 ) -> Tensor:
-    """1/2 sum_k weights_k (d - 2 E<f, eps> + E|f|^2), ``(c,)``, from moments ``(c, r, k)`` and weights ``(c, 1, k)``."""
+    """1/2 sum_k weights_k (d - 2 E<f, eps> + E|f|^2), ``(c,)``, moments ``(c, r, k)``, weights ``(c, 1, k)``."""
     m, total = Q.shape[-1], weights.sum((-2, -1))
     inner = (beta * _diagonal(Q) * (weights * moments[1])).sum((-2, -1))
     squared = math.factorial(power) * (covariance**power).mul(Q).sum((-2, -1)) * total
