@@ -1,9 +1,11 @@
 """The command line on a toy experiment: what it prints, what it writes, and how it ends."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,8 +25,8 @@ class Toy:
     power: float = 0.5
     fail: str = ""
 
-    variables = {"growth": Variable(long_name="growth"), "status": Variable(dtype="int64")}
-    coordinates = {}
+    variables: ClassVar = {"growth": Variable(long_name="growth"), "status": Variable(dtype="int64")}
+    coordinates: ClassVar = {}
 
     def configuration(self):
         return {"power": self.power}
@@ -55,7 +57,7 @@ def grows(dataset):
 
 
 def draw(dataset):
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     figure, axes = new_figure()
@@ -121,7 +123,9 @@ def test_list_says_what_there_is_without_loading_torch(capsys):
     text = capsys.readouterr().out
     for word in ("toy-growth", "0000.00000", "square root of n", "4 cells", "190 cells"):
         assert word in text
-    code = "import sys, lemmata.cli as c; c.main(['list']); sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    code = (
+        "import sys, lemmata.cli as c; c.main(['list']); sys.exit(not {'torch', 'matplotlib'}.isdisjoint(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
@@ -208,6 +212,15 @@ def test_an_unfinished_or_foreign_folder_is_refused(tmp_path, capsys):
     (tmp_path / "foreign" / "data.zarr" / "zarr.json").write_text("{}")
     assert "foreign" in refusal(capsys, "run", "toy-growth", "--out", "foreign")
     assert "foreign" in refusal(capsys, "check", "foreign")
+
+
+def test_a_fault_in_a_claim_is_not_passed_off_as_a_bad_request(monkeypatch):
+    def faulty(dataset):
+        raise ValueError("a mistake in the predicate")
+
+    register(dataclasses.replace(TOY, claims=(Claim("faulty", "it is right", "derived here", faulty, registry.SIZES),)))
+    with pytest.raises(ValueError, match="mistake"):
+        lemmata("run", "toy-growth", "--size", "smoke")
 
 
 def test_ctrl_c_is_one_sentence_and_130(capsys):

@@ -26,7 +26,7 @@ def grid(size: str) -> "Grid":
 
     v0, init, seeds = {
         "smoke": ((0.003, 0.03, 0.3, 3.0), (1e-3, 1e-2, 1e-1), 2),
-        "laptop": ((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 5),
+        "laptop": ((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 20),
         "paper": (np.geomspace(1e-3, 10, 33), np.geomspace(1e-4, 0.1, 25), 20),
     }[size]
     return Grid((family.axis("v0", v0), family.axis("init", init), family.axis("seed", range(seeds))))
@@ -147,7 +147,7 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
     """Test error, with where the start is as loud as the signal and where the output layer begins to grow."""
     import xarray as xr
 
-    from lemmata.report.figures import heat_map
+    from lemmata.report.maps import heat_map
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 
@@ -182,7 +182,7 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
 
 
 def init_curves(dataset: "xr.Dataset") -> "Figure":
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = family.one_of_each(dataset, "v0", "init")
@@ -217,4 +217,5 @@ EXPERIMENT = Experiment(
     predict=predict,
     figures=figures,
     options=family.OPTIONS,
+    seconds={"smoke": 1, "laptop": 15, "paper": 400},
 )

@@ -102,8 +102,13 @@ class Denoising(Objective):
 
         The inner products of a fresh noise patch with the filters are Gaussian too, so they only widen the law of the
         pre-activations.
+
+        Raises:
+            TypeError: the data has no law of a fresh signal patch, as images have not.
         """
         p = products
+        if not hasattr(p.sample.signal, "fresh"):
+            raise TypeError("the loss at a fresh point was asked for on images, whose law is not known; use TwoSignals")
         assert p.Q is not None
         alpha, beta = self.schedule(p.A)
         act, d, sample = p.net.activation, dimension(p), p.sample
