@@ -17,6 +17,7 @@ from lemmata.experiments.reparametrised import Reparametrised
 from lemmata.theory import diffusion
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from lemmata.sweep import Axis, Body, Grid, Variable

@@ -1,13 +1,13 @@
 """What is predicted for denoisers and classifiers on data with two orthogonal signals.
 
-The control is n SNR^2 = n |mu|^2 / (sigma^2 d). Han, Huang, Cao, Zou 2024 (arXiv 2412.01021) prove that a tied quadratic
-denoiser learns signal and noise both, with |<w, mu>| / |<w, xi>| of the order of n SNR^2, and that a classifier with the
-same activation learns only the one or only the other. Beyond the orders, derived here:
+The control is n SNR^2 = n |mu|^2 / (sigma^2 d). Han, Huang, Cao, Zou 2024 (arXiv 2412.01021) prove that a tied
+quadratic denoiser learns signal and noise both, with |<w, mu>| / |<w, xi>| of the order of n SNR^2, and that a
+classifier with the same activation learns only the one or only the other. Beyond the orders, derived here:
 
-- *Early ratio.* At small weights the gradient of the denoising loss is -(2 alpha beta / sqrt m)(|w|^2 xbar + 2 <w, xbar> w)
-  with xbar the mean patch, so the ratio tends to n SNR^2 / 2.
-- *Symmetric stationary point.* All neurons share a = <w_r, mu_j> and b = <w_r, xi_i>, and Q = v (I - J/m) + w2 J with w2 the
-  squared length of the mean neuron, which lies in the span of the data: three unknowns.
+- *Early ratio.* At small weights the gradient of the denoising loss is
+  -(2 alpha beta / sqrt m)(|w|^2 xbar + 2 <w, xbar> w) with xbar the mean patch, so the ratio tends to n SNR^2 / 2.
+- *Symmetric stationary point.* All neurons share a = <w_r, mu_j> and b = <w_r, xi_i>, and Q = v (I - J/m) + w2 J with
+  w2 the squared length of the mean neuron, which lies in the span of the data: three unknowns.
 - *Classification race.* At small weights <w, mu> grows by the factor 1 + eta |mu|^2 / (2m) a step and <w, xi> by
   1 + eta sigma^2 d / (nm): the transition is near n SNR^2 = 2.
 
