@@ -23,6 +23,9 @@ from lemmata.objectives.denoising import FreshNoiseDenoising
 from lemmata.probes.probe import named
 from lemmata.probes.snapshot import Snapshot
 
+_LOOK_UP = 256
+"""Steps between two looks at whether any cell still runs, each of which waits for the device."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -124,6 +127,9 @@ class _Trainer:
             native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until), self.threads)
             self.step = until
         while self.step < until:
+            if self.step % _LOOK_UP == 0 and not bool(self.ends.running.any()):
+                self.step = until  # nothing moves any more
+                break
             view = rule.view(self.keys, self.step, self.sample.labels)
             if self.run.objective.draws:
                 engine.refresh(split(self.keys, self.step))

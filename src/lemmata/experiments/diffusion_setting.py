@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lemmata.experiments.benign_setting import setting
+from lemmata.experiments.claims import Converged, NotMeasurable, at, converged
 from lemmata.experiments.experiment import Option, Paper
 from lemmata.experiments.reparametrised import Reparametrised
 from lemmata.theory import diffusion
@@ -31,6 +32,8 @@ LOW, HIGH = 0.75, 6.75
 """The paper's two values of n·SNR², ‖μ‖ = 5 and 15 at its sizes."""
 CONVERGED = 1e-6
 """Length of the gradient at which a denoiser counts as converged."""
+ENDS = {DENOISER: 3, CLASSIFIER: 1}
+"""Value of ``status`` of a cell that ended where it should: its gradient, or its loss, is small enough."""
 CLASSIFIER_STEP = 0.2
 """Step size of the classifier in units of m/(‖μ‖²/2 + σ²d/n)."""
 
@@ -38,6 +41,7 @@ PROBES = ("signal", "noise", "ratio", "branch_spread", "train_loss", "gradient_n
 
 OPTIONS = (
     Option("n_snr2", float, "n·SNR² = n‖μ‖²/(σ²d), above 0"),
+    Option("snr", float, "SNR = ‖μ‖/(σ√d), above 0"),
     Option("n", int, "training samples, even numbers keep the classes balanced"),
     Option("d", int, "dimension of a patch"),
     Option("m", int, "neurons (per class for the classifier)"),
@@ -150,7 +154,7 @@ def probes(model: str) -> tuple[Any, ...]:
     return tuple(renamed.get(name, SHIPPED.get(name)) for name in PROBES)
 
 
-def runs(*, record: tuple[int, ...] | None = None, steps: int = 2600, power: int = 2, t: float = 0.2,
+def runs(*, record: tuple[int, ...] | None = None, steps: int = 5000, power: int = 2, t: float = 0.2,
          device: str = "cpu", engine: str = "auto", **changes: Any) -> dict[str, Any]:  # fmt: skip
     """Both trainings by model, as :class:`~lemmata.Run`."""
     from lemmata import GD, Denoising, Logistic, Power, Run, TiedDenoiser, TwoLayerCNN, TwoSignals
@@ -235,12 +239,29 @@ def of(dataset: "xr.Dataset", model: str) -> "xr.Dataset":
     Raises:
         NotMeasurable: the model was not run.
     """
-    from lemmata.experiments.claims import at
-
     return at(dataset, model=model)
 
 
-def marked(dataset: "xr.Dataset") -> "xr.DataArray":
-    """Cells that did not end where they should: a denoiser not converged, a classifier above its loss; or not run."""
-    bad = (dataset["status"] != 3) & (dataset["status"] != 1)
-    return bad.any("seed") if "seed" in bad.dims else bad
+def settled(dataset: "xr.Dataset", model: str, *, last: bool = True) -> "Converged":
+    """The cells of a model that ended where they should: a denoiser converged, a classifier at its loss.
+
+    Args:
+        last: of the recorded steps keep only the last, where there are several.
+
+    Raises:
+        NotMeasurable: the model was not run, or no cell is left.
+    """
+    kept = converged(of(dataset, model))
+    unsettled = kept.usable & (kept.dataset["status"] != ENDS[model])
+    left_out = dict(kept.left_out)
+    if bool(unsettled.any()):
+        left_out["not converged"] = int(unsettled.sum())
+    usable = kept.usable & ~unsettled
+    masked = kept.dataset.map(
+        lambda v: v.where(usable) if set(usable.dims) <= set(v.dims) and v.dtype.kind == "f" else v
+    )
+    masked.attrs = dict(dataset.attrs)
+    result = Converged(masked.isel(step=-1) if last and "step" in masked.dims else masked, usable, left_out)
+    if not bool(usable.any()):
+        raise NotMeasurable(result.note)
+    return result

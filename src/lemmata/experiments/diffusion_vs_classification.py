@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import diffusion_setting as family
-from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
+from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at
 from lemmata.experiments.diffusion_setting import CLASSIFIER, DENOISER, HIGH, LOW
 from lemmata.experiments.experiment import SIZES, Experiment
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lemmata.sweep import Body, Grid
 
-RECORD = (0, *(int(step) for step in np.round(np.geomspace(5, 1000, 24))), 2600, 6000)
+RECORD = (0, *(int(step) for step in np.round(np.geomspace(5, 1000, 24))), 5000, 20000)
 """Steps looked at: closely while the early ratio lasts."""
 EARLY_NORM = 1.2
 """A denoiser is still small while its filters' norm is below this many times that at the start."""
@@ -40,20 +40,16 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
-    return family.body(size, **{"steps": 6000 if size == "paper" else 2600, "record": RECORD, **changes})
-
-
-def _final(dataset: "xr.Dataset", model: str) -> "xr.Dataset":
-    return family.of(dataset, model).isel(step=-1)
+    return family.body(size, **{"steps": 20000 if size == "paper" else 5000, "record": RECORD, **changes})
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------
 
 
 def classifier_learns_one(dataset: "xr.Dataset") -> Finding:
-    ratio = converged(_final(dataset, CLASSIFIER)).dataset["ratio"].mean("seed")
+    ratio = family.settled(dataset, CLASSIFIER).dataset["ratio"].mean("seed")
     low, high = (float(ratio.sel(n_snr2=at_).item()) for at_ in _both(dataset))
-    found = _final(dataset, CLASSIFIER)["ratio_predicted"]
+    found = family.of(dataset, CLASSIFIER)["ratio_predicted"]
     predicted = [float(found.sel(n_snr2=at_).item()) for at_ in _both(dataset)]
     return Finding(
         holds=low < 0.05 and high > 5,
@@ -70,7 +66,7 @@ def _both(dataset: "xr.Dataset") -> tuple[float, float]:
 
 
 def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
-    kept = converged(_final(dataset, DENOISER))
+    kept = family.settled(dataset, DENOISER)
     ratio = kept.dataset["ratio"].mean("seed")
     inside = ratio.sel(n_snr2=(ratio.n_snr2 >= 0.05 * (1 - 1e-9)) & (ratio.n_snr2 <= HIGH * (1 + 1e-9)))
     upper = inside.sel(n_snr2=inside.n_snr2 >= LOW * (1 - 1e-9))
@@ -91,7 +87,7 @@ def denoiser_converges(dataset: "xr.Dataset") -> Finding:
     wanted = {LOW: (0.78, 0.03), HIGH: (1.23, 0.04)}
     texts, good = [], True
     for value, (ratio, within) in wanted.items():
-        cells = at(_final(dataset, DENOISER), n_snr2=value)
+        cells = at(family.of(dataset, DENOISER).isel(step=-1), n_snr2=value)
         worst, mean = float(cells["gradient_norm"].max()), float(cells["ratio"].mean())
         good &= worst < 1.01 * family.CONVERGED and abs(mean - ratio) <= within
         texts.append(f"{mean:.3f} at {value}, |gradient| ≤ {worst:.1e}")
@@ -127,7 +123,7 @@ def early_ratio_is_half(dataset: "xr.Dataset") -> Finding:
 
 
 def stationary_ratio_is_predicted(dataset: "xr.Dataset") -> Finding:
-    kept = converged(_final(dataset, DENOISER)).dataset
+    kept = family.settled(dataset, DENOISER).dataset
     wanted = [value for value in (LOW, 1.5, 3.0, HIGH) if np.isclose(kept.n_snr2, value).any()]
     if len(wanted) < 2:
         raise NotMeasurable("needs two of n_snr2 = 0.75, 1.5, 3, 6.75")
@@ -145,21 +141,24 @@ def stationary_ratio_is_predicted(dataset: "xr.Dataset") -> Finding:
 
 
 def four_decades_against_one(dataset: "xr.Dataset") -> Finding:
-    moved = []
+    moved, notes = [], []
     for model in (CLASSIFIER, DENOISER):
-        ratio = converged(_final(dataset, model)).dataset["ratio"].mean("seed")
+        kept = family.settled(dataset, model)
+        ratio = kept.dataset["ratio"].mean("seed")
+        notes += [f"{model}: {kept.note}"] if kept.note else []
         moved.append(float(ratio.max() / ratio.min()))
     return Finding(
         holds=moved[0] > 5e3 and moved[1] < 10,
         measured=f"classifier ×{moved[0]:.0f}, denoiser ×{moved[1]:.1f}",
         predicted="exponential race against a stationary balance",
         tolerance="> 5000 and < 10",
+        detail="; ".join(notes),
     )
 
 
 def branch_is_lower(dataset: "xr.Dataset") -> Finding:
     """Where neurons have specialised the loss is below that of the symmetric point, so the ratio is another one."""
-    cells = _final(dataset, DENOISER)
+    cells = family.settled(dataset, DENOISER).dataset
     split = cells["branch_spread"] > 0.05
     lower = cells["train_loss"] - float(_dimension(dataset)) - cells["excess_predicted"]
     if not bool(split.any()):
@@ -240,7 +239,7 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
 
     chosen, note = _plane(dataset)
     figure, axes = new_figure(width=7.2, height=4.6)
-    last = chosen.isel(step=-1)
+    last, unsettled = chosen.isel(step=-1), _unsettled(chosen)
     curves(
         axes[0, 0],
         last["ratio"].assign_attrs(long_name="signal over noise learnt"),
@@ -252,14 +251,21 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
         title="A classifier learns the stronger of signal and noise, a denoiser both" + note,
     )
     axes[0, 0].axhline(1.0, color="0.6", lw=0.8, zorder=0)
+    if unsettled:
+        axes[0, 0].text(0.02, 0.98, unsettled, transform=axes[0, 0].transAxes, va="top", fontsize=8)
     return figure
+
+
+def _unsettled(dataset: "xr.Dataset") -> str:
+    counts = {model: family.settled(dataset, model).note for model in dataset["model"].values.tolist()}
+    return "\n".join(f"{model}: {note}, drawn all the same" for model, note in counts.items() if note)
 
 
 def branch(dataset: "xr.Dataset") -> "Figure":
     """The denoiser's ratio early and late, how far its neurons are apart, and its loss."""
     import xarray as xr
 
-    from lemmata.report.curves import curves
+    from lemmata.report.curves import cloud, curves
     from lemmata.report.style import new_figure
 
     chosen, note = _plane(dataset)
@@ -283,8 +289,7 @@ def branch(dataset: "xr.Dataset") -> "Figure":
         title="From n·SNR²/2 to the stationary ratio",
     )
     axes[0, 0].legend(loc="lower right", bbox_to_anchor=None)
-    spread = last["branch_spread"].clip(1e-9)
-    curves(axes[0, 1], spread, "n_snr2", log="xy", title="Neurons differ off the symmetric branch")
+    cloud(axes[0, 1], last["n_snr2"], last["branch_spread"], "seed", log="x", title="Off it, neurons have specialised")
     excess = (last["train_loss"] - _dimension(dataset)).assign_attrs(long_name="denoising loss − d")
     curves(
         axes[0, 2],
@@ -310,4 +315,5 @@ EXPERIMENT = Experiment(
     predict=family.predictions,
     figures=figures,
     options=family.OPTIONS,
+    seconds={"smoke": 3, "laptop": 15, "paper": 900},
 )
