@@ -13,6 +13,7 @@ _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
     "ImageNoise": "lemmata.data.image_noise",
+    "ImageSignals": "lemmata.data.image_signals",
     "TwoSignals": "lemmata.data.two_signals",
     "load_digits": "lemmata.data.images",
     "load_images": "lemmata.data.images",
@@ -50,6 +51,7 @@ __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.image_signals import ImageSignals as ImageSignals
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
     from lemmata.data.signal_noise import SignalNoise as SignalNoise

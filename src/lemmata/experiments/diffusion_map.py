@@ -1,8 +1,8 @@
 """The map over sample size and signal-to-noise ratio: a border at n·SNR² ≈ 2 for the classifier, none for the denoiser.
 
 Han, Huang, Cao, Zou 2024, arXiv 2412.01021, speak of n·SNR² large and small; where the border lies, and what a
-denoiser's ratio is at every diffusion time, is derived in :mod:`lemmata.theory.diffusion`. Names: ``snr`` SNR = ‖μ‖/(σ√d),
-``control`` n·SNR², ``ratio`` signal over noise.
+denoiser's ratio is at every diffusion time, is derived in :mod:`lemmata.theory.diffusion`. Names: ``snr``
+SNR = ‖μ‖/(σ√d), ``control`` n·SNR², ``ratio`` signal over noise.
 """
 
 from typing import TYPE_CHECKING, Any

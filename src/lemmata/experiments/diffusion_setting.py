@@ -154,12 +154,12 @@ def probes(model: str) -> tuple[Any, ...]:
     return tuple(renamed.get(name, SHIPPED.get(name)) for name in PROBES)
 
 
-def runs(*, record: tuple[int, ...] | None = None, steps: int = 5000, power: int = 2, t: float = 0.2,
+def runs(*, data: Any = None, record: tuple[int, ...] | None = None, steps: int = 5000, power: int = 2, t: float = 0.2,
          device: str = "cpu", engine: str = "auto", **changes: Any) -> dict[str, Any]:  # fmt: skip
-    """Both trainings by model, as :class:`~lemmata.Run`."""
+    """Both trainings by model, as :class:`~lemmata.Run`; on two signals unless ``data`` is given."""
     from lemmata import GD, Denoising, Logistic, Power, Run, TiedDenoiser, TwoLayerCNN, TwoSignals
 
-    data = TwoSignals(n=30, d=1000, signal=5.0)
+    data = TwoSignals(n=30, d=1000, signal=5.0) if data is None else data
     shared: dict[str, Any] = {"steps": steps, "device": device, "engine": engine, "record": record}
     if record is not None:
         shared["record"] = tuple(step for step in record if step <= steps)
