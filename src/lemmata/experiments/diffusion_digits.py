@@ -46,8 +46,8 @@ def grid(size: str) -> "Grid":
 class WithPictures:
     """A training that also keeps some filters, and what the network makes of some training images.
 
-    Variables beyond the training's: ``filters`` (the longest ones) and ``pictures``: clean, noisy at the diffusion
-    time, and the output: the denoised image for a denoiser, the gradient of the class score for a classifier.
+    Variables beyond the training's: ``filters``, their mean and then the longest, and ``pictures``: clean, noisy at the
+    diffusion time, and the output: the denoised image for a denoiser, the gradient of the class score for a classifier.
     """
 
     body: "TrainingBody"
@@ -91,8 +91,9 @@ class WithPictures:
         trained = train(batched, seeds)
         found = self.body.measured(trained)
         W, sample, net = trained.filters, trained.final.products.sample, batched.net
-        longest = W.square().sum(2).argsort(1, descending=True)[:, :SHOWN]
-        found["filters"] = _padded(W.gather(1, longest.unsqueeze(2).expand(-1, -1, W.shape[2])), 1)
+        longest = W.square().sum(2).argsort(1, descending=True)[:, : SHOWN - 1]
+        kept = W.gather(1, longest.unsqueeze(2).expand(-1, -1, W.shape[2]))
+        found["filters"] = _padded(torch.cat([W.mean(1, keepdim=True), kept], dim=1), 1)
         half = sample.labels.shape[1] // 2  # the classes stand one after the other
         chosen = [i for pair in zip(range(half), range(half, 2 * half)) for i in pair][:SHOWN]
         clean = sample.vectors[:, chosen]
@@ -124,7 +125,7 @@ def body(size: str, *, images: str | None = None, **changes: Any) -> family.ByMo
 
     pictures = enlarged(load_digits(CLASSES), SIDE) if images is None else load_images(images, classes=2)
     n = changes.pop("n", min(100, 2 * int(np.unique(pictures.y, return_counts=True)[1].min())))
-    made = family.runs(data=ImageSignals(pictures, n), **{"steps": 800 if size == "smoke" else 6000, **changes})
+    made = family.runs(data=ImageSignals(pictures, n), **{"steps": 500 if size == "smoke" else 6000, **changes})
     t = made[DENOISER].objective.t
     return family.ByModel(tuple((name, WithPictures(TrainingBody(run), t)) for name, run in made.items()))
 
@@ -203,6 +204,10 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
     curves(axes[0, 0], chosen["ratio"].assign_attrs(long_name="signal over noise learnt"), "snr", "model", log="xy",
            title="On digits a classifier passes from noise to signal, a denoiser learns both" + note)  # fmt: skip
     axes[0, 0].axhline(1.0, color="0.6", lw=0.8, zorder=0)
+    moving = int((family.of(dataset, DENOISER)["status"] != family.ENDS[DENOISER]).sum())
+    if moving:
+        note = f"{moving} denoisers had not converged"
+        axes[0, 0].text(0.02, 0.98, note, transform=axes[0, 0].transAxes, va="top", fontsize=8)
     return figure
 
 
@@ -214,34 +219,37 @@ def _square(dataset: "xr.Dataset", *kept: str) -> tuple["xr.Dataset", str]:
 
 
 def filters(dataset: "xr.Dataset") -> "Figure":
-    """Rows: model and SNR; columns: the longest filters, each on its own symmetric scale."""
+    """Rows: model and SNR; columns: the mean filter, then the longest, each on its own symmetric scale."""
     from lemmata.report.style import new_figure
 
     chosen, note = _square(dataset)
     models, strengths = chosen["model"].values.tolist(), chosen["snr"].values.tolist()
     rows = [(model, snr) for model in models for snr in (strengths[0], strengths[len(strengths) // 2], strengths[-1])]
-    title = "The longest filters: digits where the signal is learnt, grain where the noise is" + note
+    title = "A classifier's filters turn from grain\nto digits, a denoiser's share a mean" + note
     figure, axes = new_figure(len(rows), SHOWN, title=title, width=1.15, height=1.25)
     for line, (model, snr) in zip(axes, rows):
         for ax, values in zip(line, chosen["filters"].sel(model=model, snr=snr).values):
             _image(ax, values, symmetric=True)
         line[0].set_ylabel(f"{model}\nSNR {snr:g}", fontsize=7.5)
+    for number, ax in enumerate(axes[0]):
+        ax.set_title("mean" if number == 0 else f"longest {number}", fontsize=8)
     return figure
 
 
 def pictures(dataset: "xr.Dataset") -> "Figure":
-    """Training images, noised, denoised, and the classifier's gradient, at the largest SNR and a middle one."""
+    """Training images, noised, denoised, what was taken off, and the classifier's gradient, at two SNR."""
     from lemmata.report.style import new_figure
 
     chosen, note = _square(dataset)
-    strengths = chosen["snr"].values.tolist()
+    strengths, t = chosen["snr"].values.tolist(), family.setting(dataset, "t")[0]
     rows = []
     for snr in (strengths[len(strengths) // 2], strengths[-1]):
         denoiser, classifier = (chosen["pictures"].sel(model=model, snr=snr) for model in (DENOISER, CLASSIFIER))
         rows += [(f"clean\nSNR {snr:g}", denoiser.sel(kind="clean"), False)]
         rows += [("noisy", denoiser.sel(kind="noisy"), False), ("denoised", denoiser.sel(kind="output"), False)]
+        rows += [("taken off", denoiser.sel(kind="noisy") - np.exp(-t) * denoiser.sel(kind="output"), True)]
         rows += [("classifier's\ngradient", classifier.sel(kind="output"), True)]
-    title = "What a denoiser takes off, and where a classifier looks" + note
+    title = "So small a denoiser takes off little noise;\na classifier looks at the digit" + note
     figure, axes = new_figure(len(rows), SHOWN, title=title, width=1.15, height=1.25)
     for line, (name, values, symmetric) in zip(axes, rows):
         for ax, image in zip(line, values.values):
@@ -272,4 +280,5 @@ EXPERIMENT = Experiment(
         Option("images", str, "an .npz file with x (N × H × W or N × p) and y (two classes)", axis=False),
         *(option for option in family.OPTIONS if option.name not in ("n_snr2", "d")),
     ),
+    seconds={"smoke": 5, "laptop": 25, "paper": 900},
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lemmata.sweep import Body, Grid
 
-RECORD = (0, *sorted({int(step) for step in np.round(np.geomspace(1, 5000, 90))}))
+RECORD = (0, *sorted({int(step) for step in np.round(np.geomspace(1, 2000, 80))}), 5000)
 """Steps looked at, ever less closely."""
 
 
@@ -33,7 +33,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
-    return family.body(size, **{"record": RECORD, **changes})
+    return family.body(size, **{"record": RECORD, "steps": 2000 if size == "smoke" else 5000, **changes})
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from lemmata.sweep import Body, Grid
 
-RECORD = (0, *(int(step) for step in np.round(np.geomspace(5, 1000, 24))), 5000, 20000)
+RECORD = (0, *(int(step) for step in np.round(np.geomspace(5, 1000, 24))), 2000, 5000, 20000)
 """Steps looked at: closely while the early ratio lasts."""
+_STEPS = {"smoke": 2000, "laptop": 5000, "paper": 20000}
 EARLY_NORM = 1.2
 """A denoiser is still small while its filters' norm is below this many times that at the start."""
 
@@ -40,7 +41,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
-    return family.body(size, **{"steps": 20000 if size == "paper" else 5000, "record": RECORD, **changes})
+    return family.body(size, **{"steps": _STEPS[size], "record": RECORD, **changes})
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------
