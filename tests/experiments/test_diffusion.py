@@ -112,8 +112,8 @@ def test_bad_requests_are_refused(tmp_path):
     experiment = find("diffusion-vs-classification")
     with pytest.raises(ValueError, match="t = 0"):
         experiment.configure("smoke", {"t": 0})
+    body, grid = experiment.configure("smoke", {"n_snr2": (-1.0, 1.0)})
     with pytest.raises(ValueError, match="n_snr2 = -1 was asked for"):
-        body, grid = experiment.configure("smoke", {"n_snr2": (-1.0,)})
         sweep(body, grid, tmp_path / "data.zarr", progress=False)
     body, grid = experiment.configure("smoke", {"n": (7,)})
     assert dict(body.bodies)["denoiser"].body.cell.data.n == 7

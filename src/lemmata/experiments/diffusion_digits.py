@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from lemmata.sweep import Grid, TrainingBody, Variable
+    from lemmata import TrainingBody
+    from lemmata.sweep import Grid, Variable
 
 CLASSES = (0, 1)
 SIDE = 28

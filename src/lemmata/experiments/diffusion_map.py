@@ -48,9 +48,9 @@ def border(dataset: "xr.Dataset", quantity: str = "ratio") -> "xr.DataArray":
     cells = family.settled(dataset, CLASSIFIER).dataset
     if not {"n", "snr"} <= set(cells[quantity].dims):
         raise NotMeasurable("needs several sample sizes and signal-to-noise ratios")
-    ratio = np.log(cells[quantity])
+    ratio: Any = np.log(cells[quantity])
     ratio = ratio.mean("seed") if "seed" in ratio.dims else ratio
-    control = np.log(cells["control"]) + 0 * ratio
+    control: Any = np.log(cells["control"]) + 0 * ratio
     above = ratio > 0
     crossing = above & ~above.shift(snr=1, fill_value=True)
     before, start = ratio.shift(snr=1), control.shift(snr=1)

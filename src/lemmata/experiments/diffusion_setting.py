@@ -178,7 +178,7 @@ def body(size: str, **changes: Any) -> "Body":
     """Both models; ``changes`` are fixed values of axes and options, by name."""
     from lemmata import TrainingBody
 
-    fixed = {name: changes.pop(name) for name in ("n_snr2", "snr") if name in changes}
+    fixed: dict[str, Any] = {name: changes.pop(name) for name in ("n_snr2", "snr") if name in changes}
     made = []
     for name, run in runs(**changes).items():
         change = SignalAt(run.data.n, run.data.d, run.data.sigma_p)
@@ -211,7 +211,7 @@ def predictions(dataset: "xr.Dataset") -> "xr.Dataset":
     import xarray as xr
 
     control = xr.DataArray(control_of(dataset)).assign_attrs(long_name=_AXES["n_snr2"], units="1", symbol="n·SNR²")
-    derived = {"control": control}
+    derived: dict[str, Any] = {"control": control}
     (power, t) = setting(dataset, "power", "t")
     if power != 2:
         return xr.Dataset(derived)
