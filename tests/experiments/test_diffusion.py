@@ -10,7 +10,7 @@ from lemmata.experiments.experiment import find
 from lemmata.report.style import save
 from lemmata.sweep import sweep
 
-NAMES = ("diffusion-dynamics", "diffusion-vs-classification", "diffusion-map", "diffusion-digits")
+NAMES = ("diffusion-dynamics", "diffusion-vs-classification", "diffusion-map", "diffusion-digits", "diffusion-noises")
 
 
 @pytest.mark.parametrize("name", NAMES)
