@@ -13,10 +13,10 @@ def require(name: str, value: Any, holds: Callable[[Any], bool], wanted: str) ->
         return
     number = isinstance(value, Real) and not isinstance(value, bool)
     try:
-        good = (number or isinstance(value, str)) and holds(value)
-    except TypeError:  # a string where only numbers can be compared
-        good = False
-    if not good:
+        fits = (number or isinstance(value, str)) and holds(value)
+    except TypeError:  # a text where a number is compared
+        fits = False
+    if not fits:
         raise ValueError(f"{name} = {value!r} was asked for; {name} must be {wanted}")
 
 

@@ -49,6 +49,7 @@ _SHIPPED = (
     Probe("gradient_norm", feature_learning.gradient_norm, "length of the gradient"),
     Probe("denoising_excess", feature_learning.denoising_excess, "denoising loss − d"),
     Probe("denoising_excess_fresh", feature_learning.denoising_excess_fresh, "denoising loss − d on fresh data"),
+    Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}
