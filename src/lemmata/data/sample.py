@@ -7,6 +7,7 @@ are noise, the law of a fresh noise patch) stays with the sample, for the probes
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -177,3 +178,14 @@ class DiffusionSample(TwoPatchSample):
 
     dimension: Tensor
     diffusion_noises: int = field(default=0, kw_only=True)
+
+    @cached_property
+    def reads(self) -> Tensor:
+        """``(c, n, k)``: how often the clean patches of each sample read each vector."""
+        cells, n = self.labels.shape
+        k = self.vectors.shape[-2]
+        each = torch.eye(n).to(self.labels).expand(cells, n, n)
+        found = self.labels.new_zeros(cells, n, k)
+        for patch in (self.signal, self.noise):
+            patch.write(each, found)
+        return found

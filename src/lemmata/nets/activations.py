@@ -140,10 +140,11 @@ class Power:
 
         By E z^(i+1) = mean E z^i + i variance E z^(i-1); the shapes of both arguments broadcast.
         """
-        raw = [mean]
-        for i in range(1, self.power):
-            raw.append(mean * raw[-1] + i * variance * (raw[-2] if i > 1 else 1.0))
-        return [math.perm(self.power, j) * raw[self.power - j - 1] for j in range(self.power)]
+        raw = [mean, mean * mean + variance]
+        for i in range(2, self.power):
+            raw.append(mean * raw[-1] + (i * variance) * raw[-2])
+        found = [math.perm(self.power, j) * raw[self.power - j - 1] for j in range(1, self.power)]
+        return [raw[self.power - 1], *found]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ d e_j / d a = alpha e_{j+1} and d e_j / d Q_rr = beta^2/2 e_{j+2} (the heat equa
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -46,8 +46,10 @@ class Denoising(Objective):
     def __post_init__(self) -> None:
         require("t", self.t, lambda x: 0 < x < math.inf, "a diffusion time above 0 (at 0 there is no noise to predict)")
 
-    def schedule(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha and beta, shaped to broadcast against ``like`` ``(c, ...)``."""
+    def schedule(self, like: Tensor) -> tuple[Any, Any]:
+        """alpha and beta: numbers, or tensors shaped to broadcast against ``like`` ``(c, ...)``."""
+        if not isinstance(self.t, Tensor):  # numbers spare a step a dozen operations on tensors of one element
+            return math.exp(-self.t), math.sqrt(-math.expm1(-2 * self.t))
         t = per_cell(self.t, like)
         return torch.exp(-t), torch.sqrt(-torch.expm1(-2 * t))
 
@@ -71,29 +73,36 @@ class Denoising(Objective):
         e: list = gaussian_moments(p.net.activation, alpha * p.A, variance * q)
         e += [float(math.factorial(power)), 0.0, 0.0]
         total = weights.sum(-1, keepdim=True)  # (c, 1, 1)
+        weighted = [weights * moment for moment in e[: power + 1]]
+        pull = beta * (-2 / math.sqrt(m))
 
-        pull = (-2 / math.sqrt(m)) * beta
-        first = weights * e[1]
-        inner = first.sum(-1, keepdim=True)  # (c, r, 1): sum_k c_k e_1
-        on_A = pull * q * (weights * e[2])
-        on_q = pull * (inner + (0.5 * variance) * q * (weights * e[3]).sum(-1, keepdim=True))
-        loss = (pull * q * inner).sum((-2, -1))
-        on_Q = torch.zeros_like(Q)
-        weighted_Q = Q / m  # variance^j / j! Q^(j+1) / m
+        # -2 E <f, eps>
+        pulled_q = pull * q
+        inner = weighted[1].sum(-1, keepdim=True)  # (c, r, 1): sum_k c_k e_1
+        loss = (pulled_q * inner).sum((-2, -1))
+        on_A = pulled_q * weighted[2]
+        on_q = pull * inner
+        if power > 2:
+            on_q = on_q + (0.5 * variance) * pulled_q * weighted[3].sum(-1, keepdim=True)
+
+        # E |f|^2
+        on_Q = 0.0
+        weighted_Q, scale = Q / m, 1 / m  # variance^j / j! Q^(j+1) / m, and the same without Q^(j+1)
+        Q_to_j: Tensor | float = 1.0
         for j in range(power):
-            weighted = weights * e[j]
-            outer = weighted @ e[j].mT  # (c, r, r): sum_k c_k e_jr e_js
+            outer = torch.bmm(weighted[j], e[j].mT)  # (c, r, r): sum_k c_k e_jr e_js
             loss = loss + (weighted_Q * outer).sum((-2, -1))
-            on_Q = on_Q + (variance**j * ((j + 1) / math.factorial(j) / m)) * Q**j * outer
-            on_moment = (2 * weighted_Q) @ weighted
+            on_Q = on_Q + (scale * (j + 1) * Q_to_j) * outer
+            on_moment = torch.bmm(2 * weighted_Q, weighted[j])
             on_A = on_A + on_moment * e[j + 1]
             if j + 2 <= power:
-                on_q = on_q + (0.5 * variance) * (on_moment * e[j + 2]).sum(-1, keepdim=True)
-            weighted_Q = weighted_Q * Q * (variance / (j + 1))
+                on_q = on_q + ((0.5 * variance) * on_moment * e[j + 2]).sum(-1, keepdim=True)
+            weighted_Q, scale = weighted_Q * Q * (variance / (j + 1)), scale * (variance / (j + 1))
+            Q_to_j = Q_to_j * Q
         constant = math.factorial(power) ** 2 * total
         loss = loss + constant[..., 0, 0] * weighted_Q.sum((-2, -1))
-        on_Q = on_Q + constant * (variance**power * ((power + 1) / math.factorial(power) / m)) * Q**power
-        on_Q = on_Q + torch.diag_embed(on_q.squeeze(-1))
+        on_Q = on_Q + (constant * scale * (power + 1)) * Q_to_j
+        on_Q.diagonal(dim1=-2, dim2=-1).add_(on_q.squeeze(-1))
         loss = 0.5 * (loss + total[..., 0, 0] * dimension(p))
         return loss, Gradient((0.5 * alpha) * on_A, 0.5 * on_Q, {})
 
@@ -194,11 +203,8 @@ def dimension(products: Products) -> Tensor:
 
 def vector_weights(products: Products) -> Tensor:
     """Weight ``(c, 1, k)`` of every data vector: the weights of the patches that read it, summed."""
-    p = products
-    into = torch.zeros_like(p.A[..., :1, :])
-    p.sample.signal.write(p.weights.unsqueeze(-2), into)
-    p.sample.noise.write(p.weights.unsqueeze(-2), into)
-    return into
+    dimension(products)  # the data is of the right kind
+    return torch.bmm(products.weights.unsqueeze(-2), products.sample.reads)
 
 
 def gaussian_moments(activation, mean: Tensor, variance: Tensor) -> list[Tensor]:
@@ -216,7 +222,7 @@ def gaussian_moments(activation, mean: Tensor, variance: Tensor) -> list[Tensor]
 
 
 def _expected_loss(
-    moments: list[Tensor], weights: Tensor, covariance: Tensor, Q: Tensor, beta: Tensor, d: Tensor, power: int
+    moments: list[Tensor], weights: Tensor, covariance: Tensor, Q: Tensor, beta: Any, d: Tensor, power: int
 ) -> Tensor:
     """1/2 sum_k weights_k (d - 2 E<f, eps> + E|f|^2), ``(c,)``, moments ``(c, r, k)``, weights ``(c, 1, k)``."""
     m, total = Q.shape[-1], weights.sum((-2, -1))
