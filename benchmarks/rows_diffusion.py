@@ -102,8 +102,8 @@ def rows(device: str = "cpu") -> list[dict[str, Any]]:
     for name, run, loss, steps in cases:
         timed = {
             "loop": loop(run, loss, steps, device),
-            "one": engine(run, 1, 200, device),
-            "batched": engine(run, 64, 20, device),
+            "one": engine(run, 1, 300, device),
+            "batched": engine(run, 64, 60, device),
         }
         for measure in timed.values():
             measure()  # the first run also loads code

@@ -86,7 +86,7 @@ class Denoising(Objective):
             on_q = on_q + (0.5 * variance) * pulled_q * weighted[3].sum(-1, keepdim=True)
 
         # E |f|^2
-        on_Q = 0.0
+        on_Q = torch.zeros_like(Q)
         weighted_Q, scale = Q / m, 1 / m  # variance^j / j! Q^(j+1) / m, and the same without Q^(j+1)
         Q_to_j: Tensor | float = 1.0
         for j in range(power):
