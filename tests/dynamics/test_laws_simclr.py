@@ -26,8 +26,8 @@ PAIRS = SignalNoisePairs(pairs=7, d=60, signal=1.5, sigma_p=0.4, correlation=0.3
 
 
 def _run(objective: SimCLR, engine: str = "gram", **changes) -> Run:
-    step = 0.2 if objective.similarity == "dot" else 0.02  # the cosine's slope grows as filters shrink
-    run = Run(PAIRS, LinearEncoder(3, init=0.05), objective, GD(c=step), steps=300, engine=engine)
+    rule = GD(c=0.2) if objective.similarity == "dot" else GD(step_size=0.002)  # the cosine's slope grows as 1/scale
+    run = Run(PAIRS, LinearEncoder(3, init=0.05), objective, rule, steps=300, engine=engine)
     return dataclasses.replace(run, **changes)
 
 
@@ -108,26 +108,33 @@ def test_a_nan_stays_home():
 
 def test_until_stops_every_cell_at_its_own_first_step():
     levels = torch.tensor([0.1, 0.2, 1e9], dtype=torch.float64)
-    run = dataclasses.replace(MEMBERS[0], until=Until("signal_size", levels), probes=("signal_size",), steps=80)
+    run = dataclasses.replace(MEMBERS[0], until=Until("filter_signal", levels), probes=("filter_signal",), steps=80)
     stopped = train(run, (0, 0, 0))
     assert stopped.status.tolist() == [Status.REACHED_LEVEL, Status.REACHED_LEVEL, Status.ALL_STEPS]
     free = dataclasses.replace(run, until=None, record=tuple(range(81)))
-    path = train(free, (0,)).records["signal_size"][0]
+    path = train(free, (0,)).records["filter_signal"][0]
     for cell, level in enumerate(levels[:2]):
         first = int((path >= level).nonzero()[0])
         assert stopped.status_step[cell] == first
-        assert stopped.records["signal_size"][cell, 0] == pytest.approx(path[first].item(), rel=1e-12)
+        assert stopped.records["filter_signal"][cell, 0] == pytest.approx(path[first].item(), rel=1e-12)
+
+
+def test_the_cosine_has_no_stable_step():
+    run = dataclasses.replace(MEMBERS[-1], rule=GD(c=0.2))
+    assert run.objective.similarity == "cosine"
+    with pytest.raises(ValueError, match=r"give GD\(step_size=\.\.\.\)"):
+        train(run)
 
 
 def test_until_is_an_axis_and_checks_its_values():
-    run = dataclasses.replace(MEMBERS[0], until=Until("signal_size", 0.5))
+    run = dataclasses.replace(MEMBERS[0], until=Until("filter_signal", 0.5))
     assert run.is_value("level")
     assert run.at({"level": 0.1}).until.level == 0.1
     assert "level" not in MEMBERS[0].axes()
     with pytest.raises(ValueError, match="probe 'nothing' was asked for"):
         Until("nothing", 0.5)
     with pytest.raises(ValueError, match="level"):
-        Until("signal_size", float("nan"))
+        Until("filter_signal", float("nan"))
 
 
 FINE_TUNED = Run(

@@ -20,7 +20,7 @@ NAMES = ("labels", "direct-threshold", "unlabelled", "when-to-stop", "digits")
 def body(**changes):
     pretraining = lm.Run(
         lm.SignalNoisePairs(pairs=20, d=300, signal=5.0), lm.LinearEncoder(4), lm.SimCLR(), lm.GD(c=0.2), steps=150,
-        until=lm.Until("signal_size", 0.3), probes=("train_loss", "signal_alignment"),
+        until=lm.Until("filter_signal", 0.3), probes=("train_loss", "signal_alignment"),
     )  # fmt: skip
     net = lm.TwoLayerCNN(4, v0=1.0, init=1e-3, activation=lm.ReLU(3.0), train_output=False, divide_by_m=True)
     finetuning = lm.Run(

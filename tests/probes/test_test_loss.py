@@ -70,15 +70,15 @@ def test_only_losses_of_the_margin_have_a_test_loss():
 
 def test_alignment_and_sizes_are_what_they_say():
     run = lm.Run(lm.SignalNoisePairs(4, 40, 1.5, sigma_p=0.7), lm.LinearEncoder(2, init=0.3), lm.SimCLR(), steps=1)
-    names = ("signal_alignment", "signal_size", "noise_size")
+    names = ("signal_alignment", "filter_signal", "filter_noise")
     run = dataclasses.replace(run, probes=names, record=(0,))
     sample = draw(run, cell_seeds(0, (0, 1)))
     found = lm.train(run, (0, 1), sample=sample).records
     W, along = sample.filters, sample.filters[..., 0]
     expected = along.square().sum(1) / W.square().sum((1, 2)), 1.5 * along.abs().mean(1)
     torch.testing.assert_close(found["signal_alignment"][:, 0], expected[0])
-    torch.testing.assert_close(found["signal_size"][:, 0], expected[1])
-    torch.testing.assert_close(found["noise_size"][:, 0], (W @ sample.vectors[:, 1:5].mT).abs().amax((1, 2)))
+    torch.testing.assert_close(found["filter_signal"][:, 0], expected[1])
+    torch.testing.assert_close(found["filter_noise"][:, 0], (W @ sample.vectors[:, 1:5].mT).abs().mean((1, 2)))
 
 
 def test_alignment_needs_one_signal_vector():

@@ -79,7 +79,9 @@ def test_sharp_alignment_has_its_limits():
 
 def test_growth_time_is_that_of_training():
     data = lm.SignalNoisePairs(pairs=100, d=2000, signal=0.2 * 2000**0.5)
-    run = lm.Run(data, lm.LinearEncoder(20, init=1e-6), lm.SimCLR(), lm.GD(c=0.2), until=lm.Until("signal_size", 0.02))
+    run = lm.Run(
+        data, lm.LinearEncoder(20, init=1e-6), lm.SimCLR(), lm.GD(c=0.2), until=lm.Until("filter_signal", 0.02)
+    )
     steps = lm.train(run, (0, 1, 2)).status_step.double().mean().item()
     cos2 = theory.top_alignment(100, 0.2)
     assert steps == pytest.approx(theory.growth_steps(0.02, 1e-6, data.signal, cos2), abs=2)

@@ -32,7 +32,7 @@ class FineTuning:
     """Sweeps over both runs; the axes are their fields.
 
     Args:
-        pretraining: data of pairs, a linear encoder, a contrastive loss; ``until`` a level of ``signal_size``.
+        pretraining: data of pairs, a linear encoder, a contrastive loss; ``until`` a level of ``filter_signal``.
         finetuning: data that can be drawn ``beside`` filters, a network with as many filters, a loss of the margin. Its
             ``init`` is that of the direct start, its ``record`` where the best test loss is looked for.
         labels: numbers of labels, even, at least 2; a dimension of the results.
@@ -68,7 +68,7 @@ class FineTuning:
                 "give both networks the same m"
             )
         if self.pretraining.until is None:
-            raise ValueError("pre-training has no end; give it until=Until('signal_size', level)")
+            raise ValueError("pre-training has no end; give it until=Until('filter_signal', level)")
 
     # -- as a body ---------------------------------------------------------------------------------------------------
 

@@ -66,8 +66,8 @@ def body(
         SimCLR(),
         GD(c=0.2),
         steps=300 if smoke else 1000,
-        until=Until("signal_size", 0.4),
-        probes=("train_loss", "signal_size", "noise_size"),
+        until=Until("filter_signal", 0.4),
+        probes=("train_loss", "filter_signal", "filter_noise"),
     )
     data = ImageNoise(pictures, n=2, d=d, tests=30 if smoke else 150, seen=pairs)
     steps = steps or {"smoke": 300, "laptop": 2000, "paper": 20000}[size]
@@ -180,7 +180,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     return {"digits": figure}
 
 
-_NAMES = ("correlation", "level", "temperature", "similarity", "negatives", "m", "init", "sigma_p")
+_NAMES = ("correlation", "level", "temperature", "negatives", "m", "init", "sigma_p")
 _FIXED = ("power", "steps", "engine", "dtype", "device")
 
 EXPERIMENT = Experiment(

@@ -40,7 +40,7 @@ HALF = np.log(2) / 2
 """Half of the loss of a network that knows nothing."""
 
 PROBES = ("test_error", "test_error_se", "test_loss", "test_loss_se", "train_loss", "signal_learning")
-PRETRAINING_PROBES = ("train_loss", "signal_alignment", "signal_size", "noise_size")
+PRETRAINING_PROBES = ("train_loss", "signal_alignment", "filter_signal", "filter_noise")
 
 OPTIONS = (
     Option("snr", float, "signal-to-noise ratio ‖μ‖/(σp√d)"),
@@ -48,7 +48,6 @@ OPTIONS = (
     Option("correlation", float, "of the noise of a pair, c in [0, 1]"),
     Option("level", float, "signal mean |⟨w, μ⟩| at which pre-training ends, a"),
     Option("temperature", float, "τ of the SimCLR loss, above 0"),
-    Option("similarity", str, "dot or cosine"),
     Option("negatives", str, "first or both: which views of the other pairs are negatives"),
     Option("d", int, "dimension of a patch"),
     Option("m", int, "filters of either branch, from 10 on both branches get filters of either sign"),
@@ -116,7 +115,7 @@ def training(
         SimCLR(),
         GD(c=0.2),
         steps=500,
-        until=Until("signal_size", 0.5),
+        until=Until("filter_signal", 0.5),
         probes=PRETRAINING_PROBES,
     )
     finetuning = network_training(SignalNoise(n=2, d=2000, signal=1.0), m, power, direct_init, steps)

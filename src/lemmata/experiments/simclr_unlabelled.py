@@ -156,6 +156,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
         error = family.usable(part, loss=None, reached=False).dataset["test_error"]
         labels = int(part["labels"])
         curves(axes[1, column], error, "pairs", hue, log="x", legend=False, title=f"after fine-tuning, {labels} labels")
+        axes[1, column].set_ylim(-0.02, 0.6)
         for ax in axes[:, column]:
             ax.set_xlabel("unlabelled pairs n₀")
     return {"unlabelled": figure}

@@ -27,7 +27,7 @@ class SimCLR(Objective):
 
     Args:
         temperature: tau, above 0.
-        similarity: ``"dot"`` or ``"cosine"``.
+        similarity: ``"dot"`` or ``"cosine"``; the latter does not see the scale of the filters.
         negatives: ``"first"`` takes the first views of the other pairs, ``"both"`` all their views.
         stop_gradient: what an anchor is compared with counts as constant.
 
@@ -51,7 +51,16 @@ class SimCLR(Objective):
 
     @property
     def step_scale(self) -> float | Tensor:
-        """tau: the similarities, and with them the curvature, are divided by it."""
+        """tau: the similarities, and with them the curvature, are divided by it.
+
+        Raises:
+            ValueError: for the cosine, which leaves the scale of the filters free and with it the stable step.
+        """
+        if self.similarity == "cosine":
+            raise ValueError(
+                "step_size = 'auto' was asked for with the cosine, whose gradient grows as filters shrink, so that no "
+                "step is stable at every scale; give GD(step_size=...) of the order of their squared scale"
+            )
         return self.temperature
 
     def loss(self, products: Products) -> Tensor:

@@ -24,16 +24,6 @@ def signal_alignment(snapshot: Snapshot) -> Tensor:
     return along_signal(snapshot).square().sum(1) / squared.clamp_min(torch.finfo(squared.dtype).tiny)
 
 
-def signal_size(snapshot: Snapshot) -> Tensor:
-    """Mean over filters and samples of |<w_r, signal patch>| ``(c,)``; mean_r |<w_r, mu>| with one shared signal."""
-    return snapshot.signal.abs().mean((1, 2))
-
-
-def noise_size(snapshot: Snapshot) -> Tensor:
-    """max over filters and samples of |<w_r, xi_i>| ``(c,)``."""
-    return snapshot.noise.abs().amax((1, 2))
-
-
 def along_signal(snapshot: Snapshot) -> Tensor:
     """<w_r, mu> ``(c, r)``."""
     return snapshot.products.A[..., _shared(snapshot).vector]

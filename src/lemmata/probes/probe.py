@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.probes import alignment, generalisation, learning, test_loss
+from lemmata.probes import alignment, feature_learning, generalisation, learning, test_loss
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -39,12 +39,20 @@ _SHIPPED = (
     Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
     Probe("test_error", generalisation.error, "test error"),
     Probe("test_error_se", generalisation.standard_error, "standard error of the test error"),
+    Probe("filter_signal", feature_learning.filter_signal, "signal, mean |⟨w, μ⟩|"),
+    Probe("filter_noise", feature_learning.filter_noise, "noise, mean |⟨w, ξ⟩|"),
+    Probe("filter_ratio", feature_learning.filter_ratio, "signal over noise"),
+    Probe("class_signal", feature_learning.class_signal, "signal, max |⟨w, μ⟩| in class"),
+    Probe("class_noise", feature_learning.class_noise, "noise, max |⟨w, ξ⟩| in class"),
+    Probe("class_ratio", feature_learning.class_ratio, "signal over noise"),
+    Probe("branch_spread", feature_learning.branch_spread, "spread over neurons of ⟨w, μ⟩, relative"),
+    Probe("gradient_norm", feature_learning.gradient_norm, "length of the gradient"),
+    Probe("denoising_excess", feature_learning.denoising_excess, "denoising loss − d"),
+    Probe("denoising_excess_fresh", feature_learning.denoising_excess_fresh, "denoising loss − d on fresh data"),
     Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
     Probe("test_loss", test_loss.loss, "test loss"),
     Probe("test_loss_se", test_loss.standard_error, "standard error of the test loss"),
     Probe("signal_alignment", alignment.signal_alignment, "alignment of the filters with the signal, cos²"),
-    Probe("signal_size", alignment.signal_size, "mean |⟨w, yμ⟩|"),
-    Probe("noise_size", alignment.noise_size, "max |⟨w, ξ⟩|"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}
