@@ -157,4 +157,5 @@ EXPERIMENT = Experiment(
     predict=predict,
     figures=figures,
     options=(family.LABELS, *(option for option in family.OPTIONS if option.name in _NAMES)),
+    seconds={"smoke": 3, "laptop": 45, "paper": 10500},
 )

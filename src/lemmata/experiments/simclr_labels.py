@@ -219,4 +219,5 @@ EXPERIMENT = Experiment(
     predict=family.predictions,
     figures=figures,
     options=family.OPTIONS,
+    seconds={"smoke": 3, "laptop": 70, "paper": 6000},
 )

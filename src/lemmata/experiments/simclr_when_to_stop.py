@@ -192,4 +192,5 @@ EXPERIMENT = Experiment(
     predict=predict,
     figures=figures,
     options=family.OPTIONS,
+    seconds={"smoke": 3, "laptop": 60, "paper": 3900},
 )

@@ -16,24 +16,18 @@ from lemmata.probes.snapshot import Snapshot
 
 
 def signal_alignment(snapshot: Snapshot) -> Tensor:
-    """cos^2 ``(c,)``, in [0, 1]."""
+    """cos^2 ``(c,)``, in [0, 1].
+
+    Raises:
+        ValueError: if the samples do not share one signal vector.
+    """
     p = snapshot.products
-    assert p.Q is not None
-    vector = _shared(snapshot).vector
-    squared = p.Q.diagonal(dim1=1, dim2=2).sum(1) * p.sample.vectors[:, vector].square().sum(1)
-    return along_signal(snapshot).square().sum(1) / squared.clamp_min(torch.finfo(squared.dtype).tiny)
-
-
-def along_signal(snapshot: Snapshot) -> Tensor:
-    """<w_r, mu> ``(c, r)``."""
-    return snapshot.products.A[..., _shared(snapshot).vector]
-
-
-def _shared(snapshot: Snapshot) -> Shared:
-    signal = getattr(snapshot.products.sample, "signal", None)
+    signal = getattr(p.sample, "signal", None)
     if not isinstance(signal, Shared):
         raise ValueError(
-            "a probe of the alignment with the signal was asked for, and these data have no one signal vector; "
-            "leave it out"
+            "the alignment with the signal was asked for, and these data have no one signal vector; leave it out"
         )
-    return signal
+    assert p.Q is not None
+    squared = p.Q.diagonal(dim1=1, dim2=2).sum(1) * p.sample.vectors[:, signal.vector].square().sum(1)
+    along = p.A[..., signal.vector]
+    return along.square().sum(1) / squared.clamp_min(torch.finfo(squared.dtype).tiny)
