@@ -106,6 +106,17 @@ def test_a_nan_stays_home():
     torch.testing.assert_close(alone.filters[0], tile.filters[2], rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("run", MEMBERS, ids=_name)
+def test_large_and_tiny_similarities_stay_finite(run):
+    keys = cell_seeds(0, (0, 1))
+    for scale in (1e-150, 1e8):
+        sample = draw(dataclasses.replace(run, net=LinearEncoder(3, init=scale)), keys)
+        products = _products(dataclasses.replace(run, rule=GD(step_size=1e-300)), sample)
+        loss, gradient = run.objective.gradient(products)
+        assert loss.isfinite().all()
+        assert gradient.A.isfinite().all()
+
+
 def test_until_stops_every_cell_at_its_own_first_step():
     levels = torch.tensor([0.1, 0.2, 1e9], dtype=torch.float64)
     run = dataclasses.replace(MEMBERS[0], until=Until("filter_signal", levels), probes=("filter_signal",), steps=80)

@@ -134,7 +134,9 @@ class FineTuning:
     # -- routing of names --------------------------------------------------------------------------------------------
 
     def _goes_to(self, name: str) -> tuple[str, ...]:
-        """Which of the runs an axis belongs to."""
+        """Which of the runs an axis belongs to; none for those of the body itself."""
+        if name in _HERE:
+            return ()
         first, second = self.pretraining.axes(), self.finetuning.axes()
         found = [run for run, axes in (("pretraining", first), ("finetuning", second)) if name in axes]
         if name in ("n", "record") or not found:
@@ -157,7 +159,7 @@ class FineTuning:
         """
         own: dict[str, dict[str, Any]] = {"pretraining": {}, "finetuning": {}}
         for name, value in changes.items():
-            for run in self._goes_to(name) if name not in _HERE else ():
+            for run in self._goes_to(name):
                 own[run][name] = value
         runs = {run: getattr(self, run).at(fields) for run, fields in own.items()}
         return dataclasses.replace(self, **runs, start=changes.get("start", self.start))
@@ -165,13 +167,10 @@ class FineTuning:
     def _batch(self, points: Sequence[Mapping[str, Any]], run: str) -> tuple["Run", "Tensor"]:
         """One of the runs, holding all points side by side, and their seeds."""
         own = [
-            {name: value for name, value in point.items() if name == "seed" or run in self._names(name)}
+            {name: value for name, value in point.items() if name == "seed" or run in self._goes_to(name)}
             for point in points
         ]
         return getattr(self, run).batch(own)
-
-    def _names(self, name: str) -> tuple[str, ...]:
-        return () if name in _HERE else self._goes_to(name)
 
     # -- what runs ---------------------------------------------------------------------------------------------------
 

@@ -198,5 +198,5 @@ EXPERIMENT = Experiment(
         Option("direct_init", float, "standard deviation of the filters that direct training starts from", axis=False),
         *(option for option in family.OPTIONS if option.name in (*_NAMES, *_FIXED)),
     ),
-    seconds={"smoke": 4, "laptop": 60, "paper": 3600},
+    seconds={"smoke": 4, "laptop": 60, "paper": 5300},
 )

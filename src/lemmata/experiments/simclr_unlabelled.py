@@ -172,5 +172,5 @@ EXPERIMENT = Experiment(
     predict=family.predictions,
     figures=figures,
     options=family.OPTIONS,
-    seconds={"smoke": 3, "laptop": 45, "paper": 30000},
+    seconds={"smoke": 3, "laptop": 45, "paper": 10000},
 )
