@@ -344,7 +344,9 @@ def copies_and_pickles(make):
         assert torch.equal(clone.eta, optimizer.eta)
         train(clone, copied, 5, start=5)
         again = make(twin)
-        again.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # as in torch, a state dict refers, and loading too
+        again.load_state_dict(
+            copy.deepcopy(optimizer.state_dict())
+        )  # as in torch, a state dict refers, and loading too
         train(again, twin, 5, start=5)
         assert torch.equal(flat(copied), flat(twin))
 

@@ -136,8 +136,8 @@ def _hessian(x: np.ndarray, weights: np.ndarray, l2: float) -> np.ndarray:
 class LogisticBody:
     """Trains each cell for ``steps`` steps in float64.
 
-    Axes: ``data``, ``batch`` (samples a step, 0 for all), ``optimiser``, ``tuning``, ``seed`` (the order of the samples;
-    paired over all other axes), ``feature_scale`` and ``loss_scale``.
+    Axes: ``data``, ``batch`` (samples a step, 0 for all), ``optimiser``, ``tuning``, ``seed`` (the order of the
+    samples; paired over all other axes), ``feature_scale`` and ``loss_scale``.
 
     Gradients of all cells are computed at once; each cell has its own optimiser. Cells with ``batch`` 0 draw nothing
     at random and are trained once for all seeds.
@@ -147,6 +147,12 @@ class LogisticBody:
     steps: int = 1000
     l2: float = 1e-3
     records: int = 25
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.l2 > 0:
+            raise ValueError(
+                f"steps = {self.steps}, l2 = {self.l2:g} was asked for; take 1 step or more and l2 above 0"
+            )
 
     @property
     def variables(self) -> Mapping[str, Variable]:
@@ -163,7 +169,7 @@ class LogisticBody:
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """Recorded steps, evenly in their logarithms."""
-        return {"step": np.unique(np.geomspace(1, self.steps, self.records).round().astype(np.int64))}
+        return {"step": np.unique(np.geomspace(self.steps, 1, self.records).round().astype(np.int64))}
 
     def configuration(self) -> dict[str, Any]:
         """Everything that decides the numbers."""
@@ -172,8 +178,6 @@ class LogisticBody:
     def shape_axes(self, grid: "Grid") -> tuple[str, ...]:
         """``data`` and ``batch``; refuses what cannot run before anything does."""
         axes = {axis.name: axis.values for axis in grid.axes}
-        if self.steps < 1:
-            raise ValueError(f"steps = {self.steps} was asked for; take 1 or more")
         check_methods(axes["optimiser"], self.knobs)
         check_tuning(axes["tuning"], self.knobs)
         for name in axes["data"]:
@@ -196,8 +200,9 @@ class LogisticBody:
         return 8 * (8 * d * k + 2 * point["batch"] * d + 3 * n * k)
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        """From thirty steps of the whole tile."""
-        few = min(self.steps, 30)
+        """From twenty steps of the whole tile, after a first one that loads code."""
+        few = min(self.steps, 20)
+        LogisticBody(self.knobs, 1, self.l2, records=1).run(points)
         started = time.perf_counter()
         LogisticBody(self.knobs, few, self.l2, records=1).run(points)
         return (time.perf_counter() - started) * self.steps / few

@@ -2,8 +2,8 @@
 
 AdaGrad++ and Adam++ replace the learning rate by the distance moved so far, so that their first guess eta0 should
 hardly matter; the gap to the optimum of Adam and AdaGrad depends on their learning rate by orders of magnitude. Tao,
-Yuan, Zhou, Cao, Gu 2024, arXiv 2412.19444. The setting is ours: the paper shows no convex problem. The growth phase of
-about (ln(D/eta0)/2)^2 steps, D = ||x*||/sqrt(d) being the distance to the optimum, is derived here.
+Yuan, Zhou, Cao, Gu 2024, arXiv 2412.19444; the setting is ours. While no gradient changes sign eta grows by a factor of
+1 + 1/sqrt(t + 1) a step, so it needs (ln(D/eta0)/2)^2 steps to D = ||x*||/sqrt(d), the distance to the optimum.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment, Option
 from lemmata.experiments.logistic_regression import TABLES, LogisticBody, load_table, optimum
-from lemmata.experiments.parameter_free_methods import PAPER, PEERS, PLUS, SOURCE, Knobs
+from lemmata.experiments.parameter_free_methods import DEFAULT_SCALE, PAPER, PEERS, PLUS, SOURCE, Knobs, place_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,7 +87,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
     distance = xr.DataArray(
         [found.distance for found in best], {"data": names}, ("data",), attrs={"long_name": "distance D to the optimum"}
     )
-    growth = np.maximum(0.0, np.log(distance / dataset["knob"].isel(batch=0, seed=0)) / 2) ** 2
+    growth: Any = np.maximum(0.0, np.log(distance / dataset["knob"].isel(batch=0, seed=0)) / 2) ** 2
     return xr.Dataset(
         {
             "minimum": ("data", [found.value for found in best], {"long_name": "minimum f*"}),
@@ -147,11 +147,7 @@ def matches_tuned_adam(dataset: "xr.Dataset") -> Finding:
     gap = _gap(dataset)
     best = gap.sel(optimiser=_have(dataset, "adam")[0]).min("tuning")
     ratio = gap.sel(optimiser=_have(dataset, "adam++")[0]) / best
-    value = dataset["knob"].sel(optimiser="adam++").isel(data=0, batch=0, seed=0).values
-    here = np.flatnonzero(np.isclose(value, 1e-6))
-    if not here.size:
-        raise NotMeasurable("needs η₀ = 1e-6, the default")
-    default = float(ratio.isel(tuning=here[0]).max())
+    default = float(ratio.isel(tuning=place_of(dataset, "adam++", DEFAULT_SCALE)).max())
     return Finding(
         holds=default <= 2,
         measured=f"gap ×{default:.1f} that of the best learning rate",
@@ -173,11 +169,12 @@ def scale_is_the_distance(dataset: "xr.Dataset") -> Finding:
     )
 
 
-def growth_takes_as_long_as_predicted(dataset: "xr.Dataset") -> Finding:
+def growth_is_no_faster_than_predicted(dataset: "xr.Dataset") -> Finding:
     """Steps until eta reaches D/4 with all samples in each step, against the prediction for that level."""
     kept = at(dataset, batch=0).isel(seed=0).sel(optimiser=_have(dataset, *PLUS))
     level = np.log(dataset["distance"] / 4)
-    eta, steps = np.log(kept["eta_path"]), np.log(kept["step"])
+    eta: Any = np.log(kept["eta_path"])
+    steps: Any = np.log(kept["step"])
     before = eta.shift(step=1)
     crossing = (eta >= level) & (before < level)
     share = (level - before) / (eta - before)
@@ -188,10 +185,10 @@ def growth_takes_as_long_as_predicted(dataset: "xr.Dataset") -> Finding:
         raise NotMeasurable("needs η₀ of at most 1e-4 and enough steps to reach a quarter of the distance")
     low, high = float(ratio.min()), float(ratio.max())
     return Finding(
-        holds=low >= 0.5 and high <= 2,
-        measured=f"{low:.2f} to {high:.2f} of the prediction",
-        predicted="(ln(D/4η₀)/2)² steps to reach D/4",
-        tolerance="within ×2, η₀ ≤ 1e-4",
+        holds=low >= 1,
+        measured=f"{low:.1f} to {high:.1f} times as many",
+        predicted="at least (ln(D/4η₀)/2)² steps to D/4",
+        tolerance="≥ 1, η₀ ≤ 1e-4, all samples in each step",
     )
 
 
@@ -218,9 +215,9 @@ CLAIMS = (
     Claim("scale-is-the-distance", "η ends near the distance to the optimum", "derived here", scale_is_the_distance),
     Claim(
         "growth-phase",
-        "η grows to that distance in about (ln(D/η₀)/2)² steps",
+        "η grows to that distance in no fewer than (ln(D/η₀)/2)² steps, the time it takes if no gradient changes sign",
         "derived here",
-        growth_takes_as_long_as_predicted,
+        growth_is_no_faster_than_predicted,
     ),
     Claim(
         "uncorrected-overshoots",
@@ -252,7 +249,7 @@ def sensitivity(dataset: "xr.Dataset") -> "Figure":
         figure, axes = new_figure(
             shown.sizes["data"],
             shown.sizes["batch"],
-            title="AdaGrad++ and Adam++ hardly notice their first scale; Adam and AdaGrad stand or fall with theirs",
+            title="AdaGrad++ and Adam++ are flat in their first scale, Adam and AdaGrad steep in their learning rate",
             sharex=True,
             sharey="row",
         )
@@ -307,7 +304,9 @@ def _label(chosen: "xr.Dataset") -> str:
     from lemmata.experiments.parameter_free_methods import METHODS
 
     batch = int(chosen["batch"])
-    return f"{METHODS[str(chosen['optimiser'].values)].label}, " + (f"{batch} samples a step" if batch else "full batch")
+    return f"{METHODS[str(chosen['optimiser'].values)].label}, " + (
+        f"{batch} samples a step" if batch else "full batch"
+    )
 
 
 EXPERIMENT = Experiment(

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lemmata.experiments.claims import NotMeasurable
 from lemmata.experiments.experiment import Paper
 
 if TYPE_CHECKING:
+    import xarray as xr
     from torch.optim import Optimizer
 
 PAPER = Paper(
@@ -133,6 +135,8 @@ METHODS: Mapping[str, Method] = {
 
 PLUS = ("adagrad++", "adam++", "adam++sum")
 """The paper's methods, as one would use them."""
+DEFAULT_SCALE = 1e-6
+"""First scale that the ++ methods come with."""
 PEERS = ("prodigy", "dadapt-adam", "schedule-free")
 
 
@@ -168,6 +172,22 @@ def check_tuning(indices: Iterable[int], knobs: Knobs) -> None:
 def knob_of(point: Mapping[str, Any], knobs: Knobs) -> float:
     """The value of the knob at a point with ``optimiser`` and ``tuning``."""
     return dict(knobs)[point["optimiser"]][point["tuning"]]
+
+
+def place_of(dataset: "xr.Dataset", optimiser: str, knob: float) -> int:
+    """Where on the axis ``tuning`` of a dataset an optimiser's knob has this value.
+
+    Raises:
+        NotMeasurable: the optimiser or the value was not run.
+    """
+    if optimiser not in dataset["optimiser"].values:
+        raise NotMeasurable(f"needs optimiser {optimiser!r}, which was not run")
+    found = dataset["knob"].sel(optimiser=optimiser)
+    values = found.isel({dim: 0 for dim in found.dims if dim != "tuning"}).values
+    for place, value in enumerate(values):
+        if abs(value / knob - 1) < 1e-6:
+            return place
+    raise NotMeasurable(f"needs {optimiser} with {METHODS[optimiser].knob} {knob:g}, which was not run")
 
 
 def scale_of(optimiser: "Optimizer") -> float:
