@@ -155,7 +155,7 @@ def a_closure_is_evaluated_once_with_gradients(make):
     for t in range(5):
         calls = []
 
-        def closure(t=t, calls=calls):
+        def closure(t=t, calls=calls, optimizer=optimizer):
             optimizer.zero_grad()
             loss = quadratic(params, t, 0.1)
             loss.backward()
@@ -229,7 +229,7 @@ def a_late_group_joins(make):
 def schedulers_act_on_c(make):
     schedule = torch.optim.lr_scheduler
     for build in (
-        lambda o: schedule.LambdaLR(o, lambda t: t / 10),  # starts at zero
+        lambda o: schedule.LambdaLR(o, lambda epoch: epoch / 10),  # starts at zero
         lambda o: schedule.CosineAnnealingLR(o, 20),
         lambda o: schedule.SequentialLR(o, [schedule.LinearLR(o, 0.1), schedule.ExponentialLR(o, 0.9)], [5]),
         lambda o: schedule.OneCycleLR(o, 1.0, total_steps=20, cycle_momentum=False),

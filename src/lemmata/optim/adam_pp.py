@@ -32,7 +32,7 @@ class AdamPP(DistanceOptimizer):
     ``x <- x - lr_t * mhat / (sqrt(vhat) + eps / sqrt(t + 1))`` with ``lr_t = lr * eta_t / sqrt(t + 1)``, ``eta_t``
     being the largest RMS displacement from the start so far. It keeps three tensors per parameter (Adam: two).
 
-    While gradients keep their sign ``eta`` grows by a factor of about ``exp(2 sqrt(t))``: from 1e-6 it needs some 40
+    While gradients keep their sign ``eta`` grows by a factor of about ``exp(2 sqrt(t))``: from 1e-6 it needs some 70
     steps to its final size, more under noise. When training stalls, read off ``effective_lr()`` and ``eta``. An ``eta``
     still at ``eta0`` after a hundred steps means that the parameters do not move: a schedule that starts near zero,
     bfloat16 rounding, or ``eta0`` far too small. An ``eta`` far above the RMS size of the weights means that it ran

@@ -1,6 +1,6 @@
 """What one update works on: the tensors of a batch side by side, and the scalars they share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,16 @@ class Coefficients:
 
     def select(self, index: int) -> "Coefficients":
         """The scalars of tensor ``index`` where they were computed as vectors ``(tensors,)``."""
-        pick = (v[index] if isinstance(v, Tensor) and v.ndim else v for v in map(self.__getattribute__, self.__slots__))
-        return Coefficients(*pick)  # type: ignore[arg-type]
+        return self._each(lambda v: v[index] if v.ndim else v)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Coefficients":
         """The same with its tensors on ``device`` and in ``dtype``, as in-place operations ask for."""
-        moved = (
-            v.to(device, dtype) if isinstance(v, Tensor) else v for v in map(self.__getattribute__, self.__slots__)
-        )
-        return Coefficients(*moved)  # type: ignore[arg-type]
+        return self._each(lambda v: v.to(device, dtype))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Coefficients":
+        scalars = (self.momentum_weight, self.square_decay, self.square_weight, self.rate, self.eps, self.decay)
+        changed = [change(v) if isinstance(v, Tensor) else v for v in scalars]
+        return Coefficients(*changed, self.coupled_decay, self.maximize)  # type: ignore[call-arg,arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,18 @@ def foreach_distance(slots: Slots) -> list[Tensor]:
 
 def flatten(row: Row) -> Row | None:
     """One-dimensional views in memory order of tensors laid out alike; None where there are no such views."""
-    if all(t is None or t.is_contiguous() for t in row):
+    if all_contiguous(row):
         return tuple(None if t is None else t.view(-1) for t in row)
     first = row[0]
     assert first is not None
     order = sorted(range(first.ndim), key=first.stride, reverse=True)
     row = tuple(None if t is None else t.permute(order) for t in row)
-    if all(t is None or t.is_contiguous() for t in row):
-        return tuple(None if t is None else t.view(-1) for t in row)
-    return None
+    return tuple(None if t is None else t.view(-1) for t in row) if all_contiguous(row) else None
+
+
+def all_contiguous(row: Row) -> bool:
+    """Whether every tensor of a row is; a plain loop, because it runs for every parameter at every step."""
+    for t in row:  # noqa: SIM110
+        if t is not None and not t.is_contiguous():
+            return False
+    return True

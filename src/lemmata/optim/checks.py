@@ -136,7 +136,7 @@ def check_state(name: str, state_dict: Mapping[str, Any], groups: Sequence[Mappi
             if not entry:
                 continue
             shapes = {key: tuple(value.shape) for key, value in entry.items() if isinstance(value, Tensor)}
-            if shapes != dict.fromkeys(slots(saved), tuple(p.shape)):
+            if shapes != dict.fromkeys(slots({**group, **saved}), tuple(p.shape)):
                 raise ValueError(
                     f"{name}: parameter {index} (group {number}) has shape {tuple(p.shape)}, its state {shapes}; the "
                     f"state is of another parameter set or optimiser."

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from lemmata.optim.batch import Coefficients, Slots, norm
+from lemmata.optim.batch import Coefficients, Row, Slots, norm
 from lemmata.optim.checks import check_options, check_params, check_shared, check_state
 from lemmata.optim.scale import grown_eta, initial_eta, moved_distance, scalar_options, scopes
 from lemmata.optim.stepping import batches, kernel, real
@@ -200,17 +200,26 @@ class DistanceOptimizer(Optimizer):
 
     def _move(self, group: Group, indices: list[int]) -> None:
         """Step the parameters of a group that have a gradient, and note how far each is now."""
-        params, names = group["params"], self._moments(group)
+        params, (first_moment, second, largest) = group["params"], self._moments(group)
         for batch, c in batches(group, indices, self._coefficients):
             first = params[batch[0]]
             if first.grad.is_sparse:
                 norms = self._move_sparse(first, group["distances"][batch[0]], c).reshape(1)
             else:
-                rows = []
-                for i in batch:
-                    p, state = params[i], self.state[params[i]]
-                    moments = (None if name is None else real(state[name]) for name in names)
-                    rows.append((real(p), real(p.grad), *moments, real(state["origin"])))
+                states = [self.state[params[i]] for i in batch]
+                rows: list[Row] = [
+                    (
+                        params[i],
+                        params[i].grad,
+                        state.get(first_moment),
+                        state[second],
+                        state.get(largest),
+                        state["origin"],
+                    )
+                    for i, state in zip(batch, states)
+                ]
+                if first.is_complex():
+                    rows = [tuple(None if t is None else real(t) for t in row) for row in rows]
                 norms = kernel(group, first)(Slots.of(rows), c)
             _write(group, "distances", batch, norms)
 
@@ -250,7 +259,8 @@ def _write(group: Group, key: str, indices: list[int], values: Tensor) -> None:
 def _set_eta(scope: list[Group], eta: Tensor) -> None:
     """Write eta in place, where captured graphs look for it; autograd wants a new tensor instead."""
     if not scope[0]["differentiable"]:
-        scope[0]["eta"].copy_(eta)
+        # Through a view: torch.compile drops writes into 0-d float64 tensors of the CPU (seen in torch 2.13).
+        scope[0]["eta"].view(-1).copy_(eta.view(-1))
         return
     for group in scope:
         group["eta"] = eta

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from lemmata.optim.batch import Coefficients, Row, Slots, flatten, foreach_distance, high_precision
-from lemmata.optim.kernels import foreach_batch, update_loop
+from lemmata.optim.batch import Coefficients, Row, Slots, all_contiguous, flatten, foreach_distance, high_precision
+from lemmata.optim.kernels import update_foreach, update_loop
 
 COMPILED_FROM = {"cpu": 1 << 15}  # below this many elements the call costs more than the pass
 COMPILED_FROM_ELSEWHERE = 1 << 20
@@ -33,7 +33,7 @@ def update_fused(slots: Slots, c: Coefficients) -> Tensor:
     odd: list[tuple[int, Row]] = []  # not laid out alike: no pass in memory order
     for i, row in enumerate(slots.rows()):
         size = row[0].numel()
-        flat = row if size < threshold and all(t is None or t.is_contiguous() for t in row) else flatten(row)
+        flat = row if size < threshold and all_contiguous(row) else flatten(row)
         (odd if flat is None else small if size < threshold else large[size]).append((i, flat or row))
     order, parts = [], []
     if odd:
@@ -41,15 +41,17 @@ def update_fused(slots: Slots, c: Coefficients) -> Tensor:
         parts.append(update_loop(Slots.of(row for _, row in odd), c))
     if large:
         scalars = _packed(c, device, high_precision(dtype))
+        signs = (c.maximize, c.coupled_decay != 0)
         kind = (device.type, dtype, slots.origins[0].dtype, bool(slots.exp_avgs), bool(slots.max_squares))
-        one_pass = _compiled(c.maximize, c.coupled_decay != 0, *kind)
+        passes = _compiled(*signs, *kind)
         for alike in large.values():
             for part in _in_fours(alike):
                 order += [i for i, _ in part]
-                parts.append(one_pass([row for _, row in part], scalars))
+                parts.append(passes(*signs, [row for _, row in part], scalars))
     if small:
         order += [i for i, _ in small]
-        parts.append(torch.stack(_fused_small(Slots.of(row for _, row in small), c)))
+        together = Slots.of(row for _, row in small)
+        parts.append(_native(together, c) if together.exp_avgs else update_foreach(together, c))
     norms = torch.cat(parts)
     if order == sorted(order):
         return norms
@@ -63,10 +65,8 @@ def _in_fours(rows: list[tuple[int, Row]]) -> Iterator[list[tuple[int, Row]]]:
     yield from ([row] for row in rows[whole:])
 
 
-def _fused_small(slots: Slots, c: Coefficients) -> list[Tensor]:
+def _native(slots: Slots, c: Coefficients) -> Tensor:
     """torch's fused Adam, told that it is at a late step, where its bias corrections are 1: ours are in ``c``."""
-    if not slots.exp_avgs:
-        return foreach_batch(slots, c)
     rate = c.rate if isinstance(c.rate, Tensor) else torch.tensor(c.rate, dtype=torch.float64)
     if slots.params[0].device.type != "cpu":
         rate = rate.to(torch.float32)
@@ -80,7 +80,7 @@ def _fused_small(slots: Slots, c: Coefficients) -> list[Tensor]:
         lr=rate, beta1=1 - c.momentum_weight, beta2=c.square_decay, weight_decay=c.coupled_decay, eps=c.eps,
         amsgrad=bool(slots.max_squares), maximize=c.maximize,
     )  # fmt: skip
-    return foreach_distance(slots)
+    return torch.stack(foreach_distance(slots))
 
 
 def _passes(maximize: bool, coupled: bool, rows: list[Row], c: Tensor) -> Tensor:
@@ -119,14 +119,13 @@ def _one_pass(
 
 
 @functools.cache
-def _compiled(maximize: bool, coupled: bool, *kind: object) -> Callable[..., Tensor]:
-    """:func:`_passes` compiled; ``kind`` names what else the program is specialised to.
+def _compiled(*kind: object) -> Callable[..., Tensor]:
+    """:func:`_passes` compiled; ``kind`` names what the program is specialised to.
 
     The compiler gives up on a code object that it has compiled eight times, so each kind gets a copy of the code.
     """
-    code = _passes.__code__.replace(co_name=f"passes_{'_'.join(map(str, (maximize, coupled, *kind)))}")
-    function = functools.partial(types.FunctionType(code, globals()), maximize, coupled)
-    return torch.compile(function, dynamic=True, fullgraph=True)
+    code = _passes.__code__.replace(co_name=f"passes_{'_'.join(map(str, kind))}")
+    return torch.compile(types.FunctionType(code, globals()), dynamic=True, fullgraph=True)
 
 
 def _packed(c: Coefficients, device: torch.device, dtype: torch.dtype) -> Tensor:

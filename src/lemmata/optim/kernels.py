@@ -36,14 +36,17 @@ def update_loop(slots: Slots, c: Coefficients, differentiable: bool = False) -> 
         direction = g if m is None else m.lerp_(g, c.momentum_weight)
         v.mul_(c.square_decay).add_(g * g * c.square_weight)
         if s is not None:
-            # Autograd keeps the operands of the maximum, which the next step overwrites: hence the copies.
+            # Autograd keeps operands that the next step would overwrite: hence the copies, here and below.
             s.copy_(torch.maximum(s.clone(), v.clone()) if differentiable else torch.maximum(s, v))
         if differentiable:
             direction, v = direction.clone(), v.clone()
-        denominator = (v if s is None else s).sqrt().add_(c.eps)
-        if isinstance(c.decay, Tensor) or c.decay:
-            p.mul_(1 - c.decay)
-        p.sub_(direction / denominator * c.rate)
+        step = direction / ((v if s is None else s).sqrt() + c.eps) * c.rate
+        if differentiable:
+            p.copy_(p.clone() * (1 - c.decay) - step)
+        else:
+            if isinstance(c.decay, Tensor) or c.decay:
+                p.mul_(1 - c.decay)
+            p.sub_(step)
         norms.append(norm(p - x0))
     return torch.stack(norms)
 
