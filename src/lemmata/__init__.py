@@ -13,18 +13,25 @@ _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
     "ImageNoise": "lemmata.data.image_noise",
+    "ImageSignals": "lemmata.data.image_signals",
+    "TwoSignals": "lemmata.data.two_signals",
     "load_digits": "lemmata.data.images",
     "load_images": "lemmata.data.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
+    "TiedDenoiser": "lemmata.nets.denoiser",
     "ReLU": "lemmata.nets.activations",
     "LeakyReLU": "lemmata.nets.activations",
     "Softplus": "lemmata.nets.activations",
     "GELU": "lemmata.nets.activations",
+    "Power": "lemmata.nets.activations",
     # what is minimised
     "Objective": "lemmata.objectives.objective",
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
+    "Denoising": "lemmata.objectives.denoising",
+    "FixedNoiseDenoising": "lemmata.objectives.denoising",
+    "FreshNoiseDenoising": "lemmata.objectives.denoising",
     # how it moves
     "Run": "lemmata.dynamics.run",
     "GD": "lemmata.dynamics.rules",
@@ -44,9 +51,11 @@ __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.image_signals import ImageSignals as ImageSignals
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
+    from lemmata.data.two_signals import TwoSignals as TwoSignals
     from lemmata.dynamics.ends import Status as Status
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
@@ -54,9 +63,14 @@ if TYPE_CHECKING:
     from lemmata.dynamics.train import train as train
     from lemmata.nets.activations import GELU as GELU
     from lemmata.nets.activations import LeakyReLU as LeakyReLU
+    from lemmata.nets.activations import Power as Power
     from lemmata.nets.activations import ReLU as ReLU
     from lemmata.nets.activations import Softplus as Softplus
+    from lemmata.nets.denoiser import TiedDenoiser as TiedDenoiser
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
+    from lemmata.objectives.denoising import Denoising as Denoising
+    from lemmata.objectives.denoising import FixedNoiseDenoising as FixedNoiseDenoising
+    from lemmata.objectives.denoising import FreshNoiseDenoising as FreshNoiseDenoising
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective

@@ -6,17 +6,18 @@ stream), 130 for Ctrl-C.
 
 import contextlib
 import dataclasses
+import functools
 import io
+import operator
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from lemmata.experiments.experiment import SIZES, Experiment, Option, experiments, find
 
@@ -64,13 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (the console script exits with it)."""
     try:
         command = _parse(list(sys.argv[1:] if arguments is None else arguments))
-        actions = {List: _list, Run: _run, Check: _check, Show: _show}
+        actions: dict[type, Callable[[Any], int]] = {List: _list, Run: _run, Check: _check, Show: _show}
         return next(act(command) for kind, act in actions.items() if isinstance(command, kind))
     except Refused as refusal:
         print(f"lemmata: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"\nlemmata: {interrupt or 'interrupted; the same command goes on where it was'}", file=sys.stderr)
+        print(f"\nlemmata: {str(interrupt) or 'interrupted; the same command goes on where it was'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,13 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(_: List) -> int:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("experiment", "paper", "shows", *SIZES):
-        table.add_column(heading, overflow="fold")
+    from rich.padding import Padding
+
+    console = Console()
     for name, experiment in experiments().items():
-        costs = [_cost(experiment, size) for size in SIZES]
-        table.add_row(f"[bold]{name}[/bold]", str(experiment.paper), experiment.shows, *costs)
-    Console().print(table)
+        sizes = ", ".join(f"{size} {_cost(experiment, size)}" for size in SIZES)
+        console.print(f"[bold]{name}[/bold]  {sizes}", highlight=False)
+        console.print(Padding(f"{experiment.shows} [dim]{experiment.paper}[/dim]", (0, 0, 1, 4)), highlight=False)
     return 0
 
 
@@ -95,7 +96,7 @@ def _cost(experiment: Experiment, size: str) -> str:
     from lemmata.sweep.progress import duration
 
     seconds = experiment.seconds.get(size)
-    time = "" if seconds is None else f"\n~ {duration(seconds)}"
+    time = "" if seconds is None else f" ≈ {duration(seconds)}"
     return f"{experiment.grid(size).cells:,} cells{time}"
 
 
@@ -113,6 +114,7 @@ def _run(command: Run) -> int:
         plan = explain(body, grid, workers=workers)
         Console().print(plan)
         sweep(body, grid, folder / DATA, executor=asked.executor)
+    with _refusing(OSError):
         dataset, verdicts = conclude(experiment, asked.size, folder)
     _report(experiment, dataset, verdicts, folder)
     return 0
@@ -125,6 +127,7 @@ def _check(command: Check) -> int:
     with _refusing():
         folder = _folder(command.run)
         experiment, size = finished(folder)
+    with _refusing(OSError):
         _, verdicts = conclude(experiment, size, folder)
     if command.markdown:
         print(markdown_table(verdicts))
@@ -139,6 +142,7 @@ def _show(command: Show) -> int:
     with _refusing():
         folder = _folder(command.run)
         experiment, size = finished(folder)
+    with _refusing(OSError):
         dataset, _ = conclude(experiment, size, folder)
     _draw(experiment, dataset, folder)
     return 0
@@ -174,13 +178,17 @@ def _folder(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """What the rooms below raise for a request they cannot meet, as a refusal."""
+def _refusing(*only: type[Exception]) -> Iterator[None]:
+    """What the rooms below raise for a request they cannot meet, as a refusal; with ``only``, nothing but these.
+
+    A fault in a claim or a prediction is no refusal: it keeps its traceback.
+    """
     from lemmata.sweep import SweepError
 
+    kinds = only or (ValueError, TypeError, OSError, ImportError, SweepError)
     try:
         yield
-    except (ValueError, TypeError, OSError, SweepError) as error:
+    except kinds as error:
         raise Refused(" ".join(str(error).split())) from error
 
 
@@ -191,13 +199,7 @@ def _parse(arguments: list[str]) -> Any:
     if arguments[:1] == ["run"] and arguments[1:] and not arguments[1].startswith("-"):
         with _refusing():
             find(arguments[1])
-    named = tyro.conf.subcommand
-    commands: Any = (
-        Annotated[List, named("list")]
-        | Annotated[_run_command(), named("run")]
-        | Annotated[Check, named("check")]
-        | Annotated[Show, named("show")]
-    )
+    commands = _either({"list": List, "run": _run_command(), "check": Check, "show": Show})
     flat = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     errors = io.StringIO()
     try:
@@ -212,12 +214,15 @@ def _parse(arguments: list[str]) -> Any:
     return command
 
 
+def _either(kinds: dict[str, type]) -> Any:
+    """The union of several dataclasses, each a subcommand."""
+    named = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items()]
+    return functools.reduce(operator.or_, named)
+
+
 def _run_command() -> type:
     """``run`` with one subcommand for each experiment, whose options are those that the experiment names."""
-    choices: Any = None
-    for name, experiment in experiments().items():
-        one = Annotated[_arguments(experiment), tyro.conf.subcommand(name)]
-        choices = one if choices is None else choices | one
+    choices = _either({name: _arguments(experiment) for name, experiment in experiments().items()})
     return dataclasses.make_dataclass(
         "Run", [("of", choices)], bases=(Run,), frozen=True, namespace={"__doc__": Run.__doc__}
     )

@@ -56,6 +56,9 @@ class Run:
     seed_root: int = 0
 
     def __post_init__(self) -> None:
+        for part, needed in (("data", "sample"), ("net", "initial_head"), ("objective", "loss"), ("rule", "move")):
+            if not hasattr(getattr(self, part), needed):
+                raise TypeError(f"{part} = {getattr(self, part)!r} was given, which has no {needed}; see lemmata.Run")
         require_whole("steps", self.steps, 1, "the number of steps")
         require("engine", self.engine, lambda x: x in ENGINES, "one of " + ", ".join(ENGINES))
         require("dtype", self.dtype, lambda x: x in ("float64", "float32"), "float64 or float32")
@@ -66,6 +69,11 @@ class Run:
             raise ValueError(
                 f"engine {self.engine!r} was asked for with {self.rule.name}, which treats coordinates one by one "
                 "and so is not invariant under rotations of them; use engine='direct'"
+            )
+        if self.objective.draws and not (isinstance(self.rule, GD) and self.rule.memoryless):
+            raise ValueError(
+                f"{type(self.objective).__name__} was asked for with {self.rule.name}; its noises are new at every "
+                "step, so use GD without momentum, SAM or backtracking"
             )
         check_device(self.device)
         named(self.probes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import benign_setting as family
-from lemmata.experiments.claims import Claim, Finding, at, converged
+from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment
 from lemmata.theory import benign
 
@@ -30,6 +30,7 @@ PROBES = (
 
 
 def grid(size: str) -> "Grid":
+    """A few output scales, many seeds."""
     from lemmata.sweep import Grid
 
     v0, seeds = {
@@ -41,6 +42,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Training recorded at many steps."""
     return family.training(size, probes=PROBES, **{"n": 40, "signal": 5.0, "record": RECORD, **changes})
 
 
@@ -71,6 +73,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 
 def large_output_stays(dataset: "xr.Dataset") -> Finding:
+    """Change of the output layer's norm from the first to the last step."""
     norm = at(converged(dataset).dataset, v0=LARGE)["norm_output"].mean("seed")
     change = float(norm[-1] / norm[0] - 1)
     predicted = at(dataset, v0=LARGE)["norm_output_predicted"]
@@ -83,8 +86,11 @@ def large_output_stays(dataset: "xr.Dataset") -> Finding:
 
 
 def small_start_keeps_ratio(dataset: "xr.Dataset") -> Finding:
+    """Worst distance of the ratio of norms from 1 after step 60, and growth since."""
     part = at(converged(dataset).dataset, v0=SMALL)
     late = part.sel(step=part["step"] >= 60)
+    if late.sizes["step"] < 2:
+        raise NotMeasurable("needs records at several steps from 60 on")
     hidden, output = late["norm_hidden"].mean("seed"), late["norm_output"].mean("seed")
     worst = float(abs(hidden / output - 1).max())
     growth = min(float(norm[-1] / norm[0] - 1) for norm in (hidden, output))
@@ -97,6 +103,7 @@ def small_start_keeps_ratio(dataset: "xr.Dataset") -> Finding:
 
 
 def norm_gap_is_conserved(dataset: "xr.Dataset") -> Finding:
+    """Drift of the difference of squared norms along training."""
     part = at(converged(dataset).dataset, v0=SMALL)
     gap = benign.norm_gap(part["norm_hidden"], part["norm_output"])
     drift = float((abs(gap - gap.isel(step=0)).max("step") / part["norm_output"].isel(step=-1) ** 2).max())
@@ -109,6 +116,7 @@ def norm_gap_is_conserved(dataset: "xr.Dataset") -> Finding:
 
 
 def final_norms_are_predicted(dataset: "xr.Dataset") -> Finding:
+    """Worst relative error of the predicted norms at the last step."""
     kept, errors = converged(dataset).dataset, {}
     for name in ("norm_hidden", "norm_output"):
         last = kept[name].mean("seed").isel(step=-1)
@@ -158,6 +166,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Trajectories, and the ratio of the norms."""
     return {"trajectories": trajectories(dataset), "ratio": ratio(dataset)}
 
 
@@ -170,7 +179,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
     """Rows: largest and smallest start; columns: what the filters learn, and the two norms."""
     import xarray as xr
 
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)
@@ -201,7 +210,8 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
 
 
 def ratio(dataset: "xr.Dataset") -> "Figure":
-    from lemmata.report.figures import curves
+    """The ratio of the layers' norms over steps."""
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)

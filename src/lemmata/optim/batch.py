@@ -72,6 +72,7 @@ def high_precision(dtype: torch.dtype) -> torch.dtype:
 
 
 def foreach_distance(slots: Slots) -> list[Tensor]:
+    """``||x - x_0||`` of every row, on lists."""
     differences = torch._foreach_sub(slots.params, slots.origins)
     return list(torch._foreach_norm(differences, 2, dtype=high_precision(differences[0].dtype)))
 

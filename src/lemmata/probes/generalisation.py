@@ -26,19 +26,27 @@ def standard_error(snapshot: Snapshot) -> Tensor:
     return _estimate(snapshot)[1]
 
 
+def cross_check(snapshot: Snapshot) -> Tensor:
+    """Plain Monte Carlo estimate ``(c,)`` of :func:`error`, by counting, where that is above 1e-3; NaN elsewhere."""
+    if snapshot.witnesses is not None:
+        return torch.full_like(snapshot.loss, torch.nan)
+    found = [test_error(law, snapshot.seeds, check_draws=16384).cross_check for law in fresh_points(snapshot)]
+    return torch.stack(found).mean(0)
+
+
 def fresh_points(snapshot: Snapshot) -> list[FreshPoint]:
     """The law of a fresh point; two laws, equally likely, where the order of the patches matters and is random."""
     p, sample = snapshot.products, snapshot.products.sample
     assert p.Q is not None
     covariance = sample.fresh_noise.covariance(p.A, p.Q, sample.vectors.square().sum(2))
     first, second = p.net.patch_weights(p.head)
-    mu = p.A[..., sample.signal.vector]  # (c, r)
+    plus, minus = sample.signal.fresh(p.A)  # (c, r)
     orders = [(first, second)]
     if first is not second and bool((sample.position != 0).any()):
         orders.append((second, first))
     act = p.net.activation
     return [
-        FreshPoint(covariance, noise, (signal * act(mu)).sum(1), (signal * act(-mu)).sum(1), act)
+        FreshPoint(covariance, noise, (signal * act(plus)).sum(1), (signal * act(minus)).sum(1), act)
         for signal, noise in orders
     ]
 
