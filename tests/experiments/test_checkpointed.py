@@ -42,7 +42,7 @@ def in_a_process_killed_at(step, body, point, scratch):
     """Train in a child that kills itself when it has taken so many steps; no handler, no tidying up."""
     child = os.fork()
     if child == 0:
-        taken, real = 0, checkpointed._Training.step
+        taken, real = 0, checkpointed.Training.step
 
         def fatal(self, at):
             nonlocal taken
@@ -51,7 +51,7 @@ def in_a_process_killed_at(step, body, point, scratch):
             real(self, at)
             taken += 1
 
-        checkpointed._Training.step = fatal
+        checkpointed.Training.step = fatal
         try:
             body.run([point], scratch=scratch)
         finally:
@@ -69,8 +69,8 @@ def test_killed_twice_it_goes_on_bit_for_bit(name, folders, tmp_path, monkeypatc
     assert torch.load(tmp_path / checkpointed.CHECKPOINT)["step"] == 3
     in_a_process_killed_at(5, body, point, tmp_path)
     assert torch.load(tmp_path / checkpointed.CHECKPOINT)["step"] == 6
-    steps, real = [], checkpointed._Training.step
-    monkeypatch.setattr(checkpointed._Training, "step", lambda self, at: (steps.append(at), real(self, at)))
+    steps, real = [], checkpointed.Training.step
+    monkeypatch.setattr(checkpointed.Training, "step", lambda self, at: (steps.append(at), real(self, at)))
     resumed = body.run([point], scratch=tmp_path)
     assert steps[0] == 6
     for key in whole:

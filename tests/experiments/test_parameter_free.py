@@ -7,6 +7,8 @@ import pytest
 import torch
 import xarray as xr
 
+from lemmata.experiments import digits_networks
+from lemmata.experiments import logistic_optimum as minimum
 from lemmata.experiments import logistic_regression as logistic
 from lemmata.experiments import parameter_free_convex as convex
 from lemmata.experiments import parameter_free_networks as networks
@@ -31,7 +33,7 @@ def train_one(point, steps, l2=1e-3):
     """The slow twin: autograd on the written-out loss, one cell, its own order of samples."""
     from lemmata.cells import cell_seeds, permutation
 
-    table = logistic.load_table(point["data"])
+    table = minimum.load_table(point["data"])
     units = np.append(np.full(table.x.shape[1] - 1, point.get("feature_scale", 1.0)), 1.0)
     x, y, units = torch.tensor(table.x * units), torch.tensor(table.y), torch.tensor(units)[:, None]
     weights = torch.nn.Parameter(torch.zeros(x.shape[1], table.classes, dtype=torch.float64))
@@ -53,7 +55,7 @@ def train_one(point, steps, l2=1e-3):
         optimiser.step()
     training_mode(optimiser, False)
     with torch.no_grad():
-        return float(loss(torch.arange(len(y)))) - logistic.optimum(point["data"], l2).value
+        return float(loss(torch.arange(len(y)))) - minimum.optimum(point["data"], l2).value
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -86,11 +88,11 @@ def test_seeds_share_the_training_that_draws_nothing_and_no_other():
     assert len(set(mini)) == 3
 
 
-@pytest.mark.parametrize("name", logistic.TABLES)
+@pytest.mark.parametrize("name", minimum.TABLES)
 def test_minimum_is_that_of_another_solver(name):
     from sklearn.linear_model import LogisticRegression
 
-    found, table = logistic.optimum(name, 1e-2), logistic.load_table(name)
+    found, table = minimum.optimum(name, 1e-2), minimum.load_table(name)
     assert found.gradient_norm < 1e-10
     if name == "digits":
         other = LogisticRegression(C=1 / (1e-2 * len(table.y)), fit_intercept=False, tol=1e-10, max_iter=5000)
@@ -235,7 +237,7 @@ def test_each_runs_at_size_smoke_and_its_claims_hold(name, tmp_path):
 
 
 def test_a_network_cell_does_not_know_its_neighbours():
-    body = networks.DigitsBody(networks.knobs("smoke"), epochs=1)
+    body = digits_networks.DigitsBody(networks.knobs("smoke"), epochs=1)
     points = [
         {"net": "transformer", "schedule": "cosine", "optimiser": "adam++", "tuning": 3, "seed": seed}
         for seed in (0, 1)
@@ -249,7 +251,7 @@ def test_scale_moves_the_minimiser_and_not_the_minimum():
     body = logistic.LogisticBody((("adam", (1.0,)),), steps=1)
     point = {"data": "breast_cancer", "batch": 0, "optimiser": "adam", "tuning": 0}
     problem = logistic._Problem(body, [point | {"feature_scale": s} for s in (1.0, 0.01)])
-    at = torch.tensor(logistic.optimum("breast_cancer", 1e-3).at)
+    at = torch.tensor(minimum.optimum("breast_cancer", 1e-3).at)
     np.testing.assert_allclose(problem.gap(torch.stack([at, at]) / problem.units), 0, atol=1e-12)
     assert problem.gradient(torch.stack([at, at]) / problem.units, 0).abs().max() < 1e-12
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lemmata.experiments.checkpointed_training import CheckpointedBody, Recipe
+from lemmata.experiments.checkpointed_body import CheckpointedBody
+from lemmata.experiments.checkpointed_training import Recipe
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
+from lemmata.experiments.digits_networks import schedule
 from lemmata.experiments.experiment import SIZES, Experiment, Option
 from lemmata.experiments.parameter_free_methods import DEFAULT_SCALE, PAPER, PEERS, PLUS, Knobs, place_of
-from lemmata.experiments.parameter_free_networks import schedule
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +38,7 @@ def knobs(size: str) -> Knobs:
 
 
 def grid(size: str) -> "Grid":
+    """The points at each size."""
     from lemmata.sweep import Axis, Grid
 
     nets, schedules, optimisers, tunings, seeds = {
@@ -141,6 +143,7 @@ class CifarTraining:
 def body(
     size: str, *, data: str | None = None, processes: int = 1, precision: str = "no", steps: int | None = None
 ) -> CheckpointedBody:
+    """Trainings at a size (``ValueError`` without the data)."""
     from lemmata.data.cifar import NAME, SOURCE, cifar_files
 
     if data is None:
@@ -175,6 +178,7 @@ def _need(accuracy: "xr.DataArray", *names: str) -> None:
 
 
 def all_end(dataset: "xr.Dataset") -> Finding:
+    """No run may diverge."""
     kept = converged(dataset)
     return Finding(
         holds=not kept.left_out,
@@ -184,6 +188,7 @@ def all_end(dataset: "xr.Dataset") -> Finding:
 
 
 def within_half_a_percent(dataset: "xr.Dataset") -> Finding:
+    """ResNets on a constant schedule: Adam++ at its default against the best learning rate of Adam."""
     accuracy = _accuracy(dataset, schedule="constant")
     _need(accuracy, "adam")
     nets = [name for name in accuracy["net"].values if name != "vgg16"]
@@ -198,6 +203,7 @@ def within_half_a_percent(dataset: "xr.Dataset") -> Finding:
 
 
 def flat_in_first_scale(dataset: "xr.Dataset") -> Finding:
+    """The range of accuracy over η₀ on a constant schedule."""
     accuracy = _accuracy(dataset, schedule="constant")
     _need(accuracy, "adam++")
     if accuracy.sizes["tuning"] < 3:
@@ -213,6 +219,7 @@ def flat_in_first_scale(dataset: "xr.Dataset") -> Finding:
 
 
 def case_one_trains_vgg_on_cosine(dataset: "xr.Dataset") -> Finding:
+    """The case in which the paper's other case fails."""
     accuracy = _accuracy(dataset, net="vgg16", schedule="cosine")
     _need(accuracy, "adam++sum")
     worst = float(accuracy.sel(optimiser="adam++sum").min())
@@ -246,6 +253,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+    """Nothing: no prediction is made without running."""
     import xarray as xr
 
     return xr.Dataset()

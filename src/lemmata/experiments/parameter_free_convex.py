@@ -12,7 +12,8 @@ import numpy as np
 
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment, Option
-from lemmata.experiments.logistic_regression import TABLES, LogisticBody, load_table, optimum
+from lemmata.experiments.logistic_optimum import TABLES, load_table, optimum
+from lemmata.experiments.logistic_regression import LogisticBody
 from lemmata.experiments.parameter_free_methods import DEFAULT_SCALE, PAPER, PEERS, PLUS, SOURCE, Knobs, place_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def knobs(size: str) -> Knobs:
 
 
 def grid(size: str) -> "Grid":
+    """The points at each size."""
     from lemmata.sweep import Axis, Grid
 
     own = (*PLUS, "adam++literal", "adam", "adagrad")
@@ -67,6 +69,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, *, steps: int | None = None, l2: float = 1e-3) -> LogisticBody:
+    """Trainings at a size: 200, 1000 or 10,000 steps unless ``steps`` says otherwise."""
     default = {"smoke": 200, "laptop": 1000, "paper": 10000}[size]
     return LogisticBody(knobs(size), default if steps is None else steps, l2)
 
@@ -120,6 +123,7 @@ def _have(dataset: "xr.Dataset", *names: str) -> list[str]:
 
 
 def any_first_scale_will_do(dataset: "xr.Dataset") -> Finding:
+    """The worst gap over methods and η₀ on mini-batches, against :data:`LIMITS`."""
     gap = _gap(dataset).sel(optimiser=_have(dataset, *PLUS)).max(["optimiser", "tuning"])
     worst = {str(name): float(gap.sel(data=name)) for name in gap["data"].values}
     return Finding(
@@ -131,6 +135,7 @@ def any_first_scale_will_do(dataset: "xr.Dataset") -> Finding:
 
 
 def flatter_than_learning_rates(dataset: "xr.Dataset") -> Finding:
+    """Worst over best gap: along η₀ for the ++ methods, along the learning rate for the others."""
     gap = _gap(dataset)
     spread = gap.max("tuning") / gap.min("tuning")
     own = spread.sel(optimiser=_have(dataset, *PLUS)).max("optimiser")
@@ -144,6 +149,7 @@ def flatter_than_learning_rates(dataset: "xr.Dataset") -> Finding:
 
 
 def matches_tuned_adam(dataset: "xr.Dataset") -> Finding:
+    """The gap at η₀ = 1e-6 against that at Adam's best learning rate."""
     gap = _gap(dataset)
     best = gap.sel(optimiser=_have(dataset, "adam")[0]).min("tuning")
     ratio = gap.sel(optimiser=_have(dataset, "adam++")[0]) / best
@@ -158,6 +164,7 @@ def matches_tuned_adam(dataset: "xr.Dataset") -> Finding:
 
 
 def scale_is_the_distance(dataset: "xr.Dataset") -> Finding:
+    """η after the last step over the distance D of the minimiser from the start."""
     kept = converged(dataset).dataset
     ratio = kept["eta"].sel(optimiser=_have(dataset, *PLUS)).mean("seed") / dataset["distance"]
     low, high = float(ratio.min()), float(ratio.max())
@@ -193,6 +200,7 @@ def growth_is_no_faster_than_predicted(dataset: "xr.Dataset") -> Finding:
 
 
 def uncorrected_overshoots(dataset: "xr.Dataset") -> Finding:
+    """η without bias correction, on breast_cancer and mini-batches."""
     kept = at(dataset, batch=BATCH, data="breast_cancer").sel(optimiser=_have(dataset, "adam++literal")[0])
     least = float(kept["eta"].where(kept["status"] == 0, np.inf).min())
     return Finding(
@@ -233,6 +241,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Gap against knob, and η along training."""
     return {"sensitivity": sensitivity(dataset), "growth": growth(dataset)}
 
 
@@ -272,41 +281,12 @@ def sensitivity(dataset: "xr.Dataset") -> "Figure":
 
 
 def growth(dataset: "xr.Dataset") -> "Figure":
-    """The scale along training of Adam++, a line for each first scale."""
-    from matplotlib import colormaps, rc_context
+    """The scale along training of Adam++, a panel a table."""
+    from lemmata.experiments.parameter_free_figures import scale_paths
 
-    from lemmata.report.style import COLOUR_MAP, RC, THEORY, new_figure
-
-    method = next((name for name in ("adam++", *PLUS) if name in dataset["optimiser"].values), None)
-    chosen = dataset.sel(optimiser=method or dataset["optimiser"].values[0]).isel(seed=0, batch=-1)
-    shades = colormaps[COLOUR_MAP](np.linspace(0.0, 0.85, chosen.sizes["tuning"]))
-    with rc_context(RC):
-        figure, axes = new_figure(
-            1, chosen.sizes["data"], title="η grows from any η₀ to the distance of the optimum, and stays", sharey=True
-        )
-        for ax, name in zip(axes[0], chosen["data"].values):
-            part = chosen.sel(data=name)
-            for shade, index in zip(shades, range(part.sizes["tuning"])):
-                one = part.isel(tuning=index)
-                label = f"η₀ = {float(one['knob']):.0e}"
-                ax.plot(one["step"], one["eta_path"], color=shade, marker="o", ms=3, label=label)
-            ax.axhline(float(part["distance"]), color="0.1", label="distance D to the optimum", **THEORY)
-            ax.set_xscale("log")
-            ax.set_yscale("log")
-            ax.set_xlabel("steps")
-            ax.set_title(f"{str(name).replace('_', ' ')}, {_label(chosen)}")
-        axes[0, 0].set_ylabel("distance scale η")
-        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
-    return figure
-
-
-def _label(chosen: "xr.Dataset") -> str:
-    from lemmata.experiments.parameter_free_methods import METHODS
-
-    batch = int(chosen["batch"])
-    return f"{METHODS[str(chosen['optimiser'].values)].label}, " + (
-        f"{batch} samples a step" if batch else "full batch"
-    )
+    name = next((name for name in ("adam++", *PLUS) if name in dataset["optimiser"].values), None)
+    chosen = dataset.sel(optimiser=name or dataset["optimiser"].values[0]).isel(seed=0, batch=-1)
+    return scale_paths(chosen, "η grows from any η₀ to the distance of the optimum, and stays")
 
 
 EXPERIMENT = Experiment(

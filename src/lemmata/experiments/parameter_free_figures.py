@@ -56,7 +56,7 @@ def sensitivity(
         levels: name → value of horizontal lines to compare with.
         title: the claim that the panel shows.
     """
-    from lemmata.report.figures import axis_label
+    from lemmata.report.style import axis_label
     from lemmata.report.statistics import seed_interval
 
     interval = seed_interval(value, geometric=True)
@@ -121,4 +121,37 @@ def by_net_and_schedule(
                 where = f"{net}, {name} schedule"
                 sensitivity(ax, knob.sel(at).isel(seed=0), error.sel(at), limits=(lowest, 1.0), title=where)
         legend_beside(axes[0, -1])
+    return figure
+
+
+def scale_paths(dataset: "xr.Dataset", title: str) -> "Figure":
+    """The scale of one method along training, a panel a table and a line a first scale.
+
+    Args:
+        dataset: ``eta_path`` ``(data, tuning, step)``, ``knob``, ``distance``; coordinates ``optimiser``, ``batch``.
+    """
+    from matplotlib import colormaps, rc_context
+
+    from lemmata.report.style import COLOUR_MAP, RC, THEORY, new_figure
+
+    shades = colormaps[COLOUR_MAP](np.linspace(0.0, 0.85, dataset.sizes["tuning"]))
+    batch = int(dataset["batch"])
+    where = f"{METHODS[str(dataset['optimiser'].values)].label}, " + (
+        f"{batch} samples a step" if batch else "all samples"
+    )
+    with rc_context(RC):
+        figure, axes = new_figure(1, dataset.sizes["data"], title=title, sharey=True)
+        for ax, name in zip(axes[0], dataset["data"].values):
+            part = dataset.sel(data=name)
+            for index, shade in enumerate(shades):
+                one = part.isel(tuning=index)
+                label = f"η₀ = {float(one['knob']):.0e}"
+                ax.plot(one["step"], one["eta_path"], color=shade, marker="o", ms=3, label=label)
+            ax.axhline(float(part["distance"]), color="0.1", label="distance D to the optimum", **THEORY)
+            ax.set_xscale("log")
+            ax.set_yscale("log")
+            ax.set_xlabel("steps")
+            ax.set_title(f"{str(name).replace('_', ' ')}, {where}")
+        axes[0, 0].set_ylabel("distance scale η")
+        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return figure

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lemmata.experiments.checkpointed_training import CheckpointedBody, Recipe
+from lemmata.experiments.checkpointed_body import CheckpointedBody
+from lemmata.experiments.checkpointed_training import Recipe
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, converged
 from lemmata.experiments.experiment import SIZES, Experiment, Option
 from lemmata.experiments.parameter_free_methods import METHODS, PAPER, Knobs
@@ -42,6 +43,7 @@ KNOBS: Knobs = (
 
 
 def grid(size: str) -> "Grid":
+    """The points at each size."""
     from lemmata.sweep import Axis, Grid
 
     nets, tunings, seeds = {
@@ -182,6 +184,7 @@ def body(
     micro_batch: int | None = None,
     steps: int | None = None,
 ) -> CheckpointedBody:
+    """Trainings at a size (``ValueError`` without the data)."""
     from lemmata.data.text_tokens import NAME, SOURCE, text_files
 
     if data is None:
@@ -208,6 +211,7 @@ def body(
 
 
 def all_end(dataset: "xr.Dataset") -> Finding:
+    """No run may diverge."""
     kept = converged(dataset)
     last = kept.dataset["loss"].isel(step=-1)
     return Finding(
@@ -218,6 +222,7 @@ def all_end(dataset: "xr.Dataset") -> Finding:
 
 
 def matches_adamw(dataset: "xr.Dataset") -> Finding:
+    """The last validation loss, worst over η₀, against AdamW's best."""
     last = dataset["loss"].isel(step=-1).where(dataset["status"] == 0, np.inf).mean("seed")
     if not {"adam", "adam++"} <= set(last["optimiser"].values):
         raise NotMeasurable("needs optimisers 'adam' and 'adam++'")
@@ -263,6 +268,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+    """Nothing: no prediction is made without running."""
     import xarray as xr
 
     return xr.Dataset()

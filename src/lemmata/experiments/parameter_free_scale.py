@@ -33,6 +33,7 @@ KNOBS: Knobs = (
 
 
 def grid(size: str) -> "Grid":
+    """The points at each size."""
     from lemmata.sweep import Axis, Grid
 
     own = (*PLUS, "adam", "adagrad")
@@ -55,6 +56,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, *, steps: int | None = None, l2: float = 1e-3) -> LogisticBody:
+    """Trainings at a size: 150, 600 or 2000 steps unless ``steps`` says otherwise."""
     default = {"smoke": 150, "laptop": 600, "paper": 2000}[size]
     return LogisticBody(KNOBS, default if steps is None else steps, l2, records=1)
 
@@ -77,6 +79,7 @@ def _at(gap: "xr.DataArray", **values: float) -> "xr.DataArray":
 
 
 def one_setting_for_all_units(dataset: "xr.Dataset") -> Finding:
+    """Worst over best gap along the units of the features, all at the default η₀."""
     gap = _pick(_at(_gap(dataset), tuning=DEFAULT, loss_scale=1.0), *PLUS)
     spread = gap.max("feature_scale") / gap.min("feature_scale")
     return Finding(
@@ -88,6 +91,7 @@ def one_setting_for_all_units(dataset: "xr.Dataset") -> Finding:
 
 
 def a_learning_rate_belongs_to_its_units(dataset: "xr.Dataset") -> Finding:
+    """Adam and AdaGrad tuned at s = 1, at their worst s."""
     gap = _pick(_at(_gap(dataset), tuning=TUNED, loss_scale=1.0), "adam", "adagrad")
     here, elsewhere = _at(gap, feature_scale=1.0), gap.max("feature_scale")
     return Finding(
@@ -171,6 +175,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+    """Nothing: no prediction is made without running."""
     import xarray as xr
 
     return xr.Dataset()
