@@ -104,12 +104,17 @@ class LogisticBody:
         return 8 * (8 * d * k + 2 * point["batch"] * d + 3 * n * k)
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        """From twenty steps of the whole tile, after a first one that loads code."""
-        few = min(self.steps, 20)
-        LogisticBody(self.knobs, 1, self.l2, records=1).run(points)
-        started = time.perf_counter()
-        LogisticBody(self.knobs, few, self.l2, records=1).run(points)
-        return (time.perf_counter() - started) * self.steps / few
+        """From ten steps of the whole tile and thirty, after a first one that loads code."""
+
+        def timed(steps: int) -> float:
+            started = time.perf_counter()
+            LogisticBody(self.knobs, steps, self.l2, records=1).run(points)
+            return time.perf_counter() - started
+
+        timed(1)
+        once = timed(10)
+        per_step = max(0.0, timed(30) - once) / 20
+        return once + per_step * (self.steps - 10)
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""

@@ -56,8 +56,8 @@ def sensitivity(
         levels: name → value of horizontal lines to compare with.
         title: the claim that the panel shows.
     """
-    from lemmata.report.style import axis_label
     from lemmata.report.statistics import seed_interval
+    from lemmata.report.style import axis_label
 
     interval = seed_interval(value, geometric=True)
     for method in map(str, value["optimiser"].values):
