@@ -278,5 +278,5 @@ EXPERIMENT = Experiment(
         Option("optimiser", str, "optimisers to compare"),
         Option("tuning", int, "places in each method's grid of knob values, from 0"),
     ),
-    seconds={"smoke": 5, "laptop": 1500, "paper": 600000},
+    seconds={"smoke": 5, "laptop": 1500, "paper": 600000},  # paper: estimated for one GPU
 )

@@ -318,5 +318,5 @@ EXPERIMENT = Experiment(
         Option("steps", int, "steps, from 1", axis=False),
         Option("l2", float, "weight of the squared norm, positive", axis=False),
     ),
-    seconds={"smoke": 2, "laptop": 80, "paper": 9000},
+    seconds={"smoke": 3, "laptop": 90, "paper": 5000},
 )

@@ -200,5 +200,5 @@ EXPERIMENT = Experiment(
         Option("steps", int, "steps, from 1", axis=False),
         Option("l2", float, "weight of the squared norm, positive", axis=False),
     ),
-    seconds={"smoke": 2, "laptop": 25, "paper": 1500},
+    seconds={"smoke": 2, "laptop": 30, "paper": 1500},
 )
