@@ -226,7 +226,7 @@ def filters(dataset: "xr.Dataset") -> "Figure":
     chosen, note = _square(dataset)
     models, strengths = chosen["model"].values.tolist(), chosen["snr"].values.tolist()
     rows = [(model, snr) for model in models for snr in (strengths[0], strengths[len(strengths) // 2], strengths[-1])]
-    title = "A classifier's filters turn from grain\nto digits, a denoiser's share a mean" + note
+    title = "A classifier's filters turn to digits; a denoiser's\nstay grain, the digit is a small part of them" + note
     figure, axes = new_figure(len(rows), SHOWN, title=title, width=1.15, height=1.25)
     for line, (model, snr) in zip(axes, rows):
         for ax, values in zip(line, chosen["filters"].sel(model=model, snr=snr).values):

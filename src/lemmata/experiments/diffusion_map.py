@@ -191,7 +191,7 @@ def over_time(dataset: "xr.Dataset") -> "Figure":
         attrs={"long_name": "predicted signal over noise"},
     )
     figure, axes = new_figure(width=6.5)
-    title = f"Late in the diffusion less of the signal is learnt (predicted, n = {n})"
+    title = f"From a constant to n·SNR²/2 as diffusion goes on (predicted, n = {n})"
     curves(axes[0, 0], ratio, "t", "n_snr2", log="xy", title=title)
     return figure
 
