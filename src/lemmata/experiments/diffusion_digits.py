@@ -144,7 +144,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 
 def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
-    """Signal and noise of the denoisers that converged are of one order."""
+    """Signal and noise of all denoisers are of one order; those that still move are counted in and named."""
     cells = family.of(dataset, DENOISER)
     settled = cells["status"] == family.ENDS[DENOISER]
     ratio = cells["ratio"].where(cells["status"] != 2)
