@@ -12,13 +12,16 @@ __version__ = "0.1.0"
 _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
+    "SignalNoisePairs": "lemmata.data.pairs",
     "ImageNoise": "lemmata.data.image_noise",
+    "ImagePairs": "lemmata.data.image_pairs",
     "ImageSignals": "lemmata.data.image_signals",
     "TwoSignals": "lemmata.data.two_signals",
     "load_digits": "lemmata.data.images",
     "load_images": "lemmata.data.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
+    "LinearEncoder": "lemmata.nets.linear_encoder",
     "TiedDenoiser": "lemmata.nets.denoiser",
     "ReLU": "lemmata.nets.activations",
     "LeakyReLU": "lemmata.nets.activations",
@@ -29,6 +32,7 @@ _CONTENTS = {
     "Objective": "lemmata.objectives.objective",
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
+    "SimCLR": "lemmata.objectives.simclr",
     "Denoising": "lemmata.objectives.denoising",
     "FixedNoiseDenoising": "lemmata.objectives.denoising",
     "FreshNoiseDenoising": "lemmata.objectives.denoising",
@@ -38,6 +42,7 @@ _CONTENTS = {
     "TorchRule": "lemmata.dynamics.rules",
     "train": "lemmata.dynamics.train",
     "Status": "lemmata.dynamics.ends",
+    "Until": "lemmata.dynamics.ends",
     # what is seen
     "Probe": "lemmata.probes.probe",
     "PROBES": "lemmata.probes.probe",
@@ -51,12 +56,15 @@ __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.image_pairs import ImagePairs as ImagePairs
     from lemmata.data.image_signals import ImageSignals as ImageSignals
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
+    from lemmata.data.pairs import SignalNoisePairs as SignalNoisePairs
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.data.two_signals import TwoSignals as TwoSignals
     from lemmata.dynamics.ends import Status as Status
+    from lemmata.dynamics.ends import Until as Until
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
     from lemmata.dynamics.run import Run as Run
@@ -67,6 +75,7 @@ if TYPE_CHECKING:
     from lemmata.nets.activations import ReLU as ReLU
     from lemmata.nets.activations import Softplus as Softplus
     from lemmata.nets.denoiser import TiedDenoiser as TiedDenoiser
+    from lemmata.nets.linear_encoder import LinearEncoder as LinearEncoder
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
     from lemmata.objectives.denoising import Denoising as Denoising
     from lemmata.objectives.denoising import FixedNoiseDenoising as FixedNoiseDenoising
@@ -74,6 +83,7 @@ if TYPE_CHECKING:
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective
+    from lemmata.objectives.simclr import SimCLR as SimCLR
     from lemmata.probes.probe import PROBES as PROBES
     from lemmata.probes.probe import Probe as Probe
     from lemmata.sweep.grid import Axis as Axis
