@@ -127,3 +127,14 @@ def test_cells_of_several_dimensions():
     few = lm.TwoSignals(N, torch.tensor([10.0, 1e6], dtype=torch.float64), 3.0)
     with pytest.raises(ValueError, match="make d a shape axis"):
         lm.train(described(data=few), [0, 0])
+
+
+def test_images_are_trained_on_in_their_own_pixels():
+    """Coordinates fill R^d, so noises are drawn in full: many of them come near the expected step."""
+    data = lm.ImageSignals(lm.load_digits((0, 1)), n=6, snr=0.5)
+    run = lm.Run(data, lm.TiedDenoiser(3, init=0.05), lm.FreshNoiseDenoising(0.2, 200), lm.GD(c=0.05), steps=10)
+    sampled = lm.train(run, range(3)).final.products
+    exact = lm.train(dataclasses.replace(run, objective=lm.Denoising(0.2)), range(3)).final.products
+    start = draw(run, cell_seeds(0, range(3)))
+    moved = (exact.A - start.filters @ start.vectors.mT).norm()
+    assert (sampled.A - exact.A).norm() < 0.2 * moved

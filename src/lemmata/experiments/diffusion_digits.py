@@ -32,6 +32,7 @@ KINDS = ("clean", "noisy", "output")
 
 
 def grid(size: str) -> "Grid":
+    """Size → the points of the sweep."""
     from lemmata.sweep import Grid
 
     snr, seeds = {
@@ -121,6 +122,7 @@ def _padded(images: Any, axis: int) -> np.ndarray:
 
 
 def body(size: str, *, images: str | None = None, **changes: Any) -> family.ByModel:
+    """Size and options → the training of every cell."""
     from lemmata import ImageSignals, TrainingBody, load_digits, load_images
     from lemmata.data.image_signals import enlarged
 
@@ -142,6 +144,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 
 def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
+    """Signal and noise of all denoisers are of one order; those that still move are counted in and named."""
     cells = family.of(dataset, DENOISER)
     settled = cells["status"] == family.ENDS[DENOISER]
     ratio = cells["ratio"].where(cells["status"] != 2)
@@ -157,6 +160,7 @@ def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
 
 
 def classifier_passes(dataset: "xr.Dataset") -> Finding:
+    """Signal over noise of the classifier at a low and at a high SNR."""
     kept = family.settled(dataset, CLASSIFIER)
     low, high = (float(at(kept.dataset, snr=value)["ratio"].mean()) for value in (0.1, 0.4))
     return Finding(
@@ -189,6 +193,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Everything that is drawn, by file name."""
     drawn = {"ratio": ratio(dataset)}
     if round(dataset.sizes["pixel"] ** 0.5) ** 2 == dataset.sizes["pixel"]:
         drawn |= {"filters": filters(dataset), "pictures": pictures(dataset)}
@@ -196,6 +201,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 def ratio(dataset: "xr.Dataset") -> "Figure":
+    """Signal over noise of both models against SNR."""
     from lemmata.experiments.benign_setting import one_of_each
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
@@ -226,7 +232,7 @@ def filters(dataset: "xr.Dataset") -> "Figure":
     chosen, note = _square(dataset)
     models, strengths = chosen["model"].values.tolist(), chosen["snr"].values.tolist()
     rows = [(model, snr) for model in models for snr in (strengths[0], strengths[len(strengths) // 2], strengths[-1])]
-    title = "A classifier's filters turn from grain\nto digits, a denoiser's share a mean" + note
+    title = "A classifier's filters turn to digits; a denoiser's\nstay grain, the digit is a small part of them" + note
     figure, axes = new_figure(len(rows), SHOWN, title=title, width=1.15, height=1.25)
     for line, (model, snr) in zip(axes, rows):
         for ax, values in zip(line, chosen["filters"].sel(model=model, snr=snr).values):

@@ -25,6 +25,7 @@ RECORD = (0, *sorted({int(step) for step in np.round(np.geomspace(1, 2000, 80))}
 
 
 def grid(size: str) -> "Grid":
+    """Size → the points of the sweep."""
     from lemmata.sweep import Grid
 
     seeds = {"smoke": 1, "laptop": 10, "paper": 50}[size]
@@ -33,6 +34,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Size and options → the training of every cell."""
     return family.body(size, **{"record": RECORD, "steps": 2000 if size == "smoke" else 5000, **changes})
 
 
@@ -40,6 +42,7 @@ def body(size: str, **changes: Any) -> "Body":
 
 
 def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
+    """Signal and noise of the denoisers that converged are of one order."""
     kept = family.settled(dataset, DENOISER)
     grown, texts = [], []
     for value in (LOW, HIGH):
@@ -57,6 +60,7 @@ def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
 
 
 def classifier_learns_one(dataset: "xr.Dataset") -> Finding:
+    """Signal over noise of the classifier at the paper's two values of n·SNR²."""
     kept = family.settled(dataset, CLASSIFIER)
     low, high = (float(at(kept.dataset, n_snr2=value)["ratio"].mean()) for value in (LOW, HIGH))
     return Finding(

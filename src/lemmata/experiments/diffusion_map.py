@@ -25,6 +25,7 @@ TIMES = np.geomspace(0.05, 1.5, 25)
 
 
 def grid(size: str) -> "Grid":
+    """Size → the points of the sweep."""
     from lemmata.sweep import Grid
 
     n, snr, seeds = {
@@ -37,6 +38,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Size and options → the training of every cell."""
     return family.body(size, **{"steps": {"smoke": 2000, "laptop": 3000, "paper": 20000}[size], **changes})
 
 
@@ -59,6 +61,7 @@ def border(dataset: "xr.Dataset", quantity: str = "ratio") -> "xr.DataArray":
 
 
 def border_is_the_race(dataset: "xr.Dataset") -> Finding:
+    """Where the classifier's ratio passes 1, against where the predicted ratio does."""
     measured = border(dataset)
     predicted = border(dataset, "ratio_predicted")
     values = measured.values[np.isfinite(measured.values)]
@@ -75,6 +78,7 @@ def border_is_the_race(dataset: "xr.Dataset") -> Finding:
 
 
 def denoiser_has_no_border(dataset: "xr.Dataset") -> Finding:
+    """By which factor the denoiser's ratio moves over the map, against n·SNR² and the classifier."""
     kept = family.settled(dataset, DENOISER)
     low, high = float(kept.dataset["ratio"].min()), float(kept.dataset["ratio"].max())
     chosen = kept.dataset["control"].where(kept.usable)
@@ -92,6 +96,7 @@ def denoiser_has_no_border(dataset: "xr.Dataset") -> Finding:
 
 
 def symmetric_where_n_snr2_is_large(dataset: "xr.Dataset") -> Finding:
+    """The ratio of denoisers on the symmetric branch against the prediction."""
     cells = family.settled(dataset, DENOISER).dataset
     inside = (cells["control"] >= 0.7) & (cells["control"] <= 8) & (cells["branch_spread"] < 0.01)
     off = abs(cells["ratio"] / cells["ratio_predicted"] - 1).where(inside)
@@ -134,6 +139,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Everything that is drawn, by file name."""
     return {"map": ratio_map(dataset), "time": over_time(dataset)}
 
 
@@ -191,7 +197,7 @@ def over_time(dataset: "xr.Dataset") -> "Figure":
         attrs={"long_name": "predicted signal over noise"},
     )
     figure, axes = new_figure(width=6.5)
-    title = f"Late in the diffusion less of the signal is learnt (predicted, n = {n})"
+    title = f"From a constant to n·SNR²/2 as diffusion goes on (predicted, n = {n})"
     curves(axes[0, 0], ratio, "t", "n_snr2", log="xy", title=title)
     return figure
 

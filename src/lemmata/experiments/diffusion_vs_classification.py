@@ -29,6 +29,7 @@ EARLY_NORM = 1.2
 
 
 def grid(size: str) -> "Grid":
+    """Size → the points of the sweep."""
     from lemmata.sweep import Grid
 
     n_snr2, seeds = {
@@ -41,6 +42,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Size and options → the training of every cell."""
     return family.body(size, **{"steps": _STEPS[size], "record": RECORD, **changes})
 
 
@@ -48,6 +50,7 @@ def body(size: str, **changes: Any) -> "Body":
 
 
 def classifier_learns_one(dataset: "xr.Dataset") -> Finding:
+    """Signal over noise of the classifier at the paper's two values of n·SNR²."""
     ratio = family.settled(dataset, CLASSIFIER).dataset["ratio"].mean("seed")
     low, high = (float(ratio.sel(n_snr2=at_).item()) for at_ in _both(dataset))
     found = family.of(dataset, CLASSIFIER)["ratio_predicted"]
@@ -67,6 +70,7 @@ def _both(dataset: "xr.Dataset") -> tuple[float, float]:
 
 
 def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
+    """Signal and noise of the denoisers that converged are of one order."""
     kept = family.settled(dataset, DENOISER)
     ratio = kept.dataset["ratio"].mean("seed")
     inside = ratio.sel(n_snr2=(ratio.n_snr2 >= 0.05 * (1 - 1e-9)) & (ratio.n_snr2 <= HIGH * (1 + 1e-9)))
@@ -85,6 +89,7 @@ def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
 
 
 def denoiser_converges(dataset: "xr.Dataset") -> Finding:
+    """Gradient and ratio at the end, at the paper's two values of n·SNR²."""
     wanted = {LOW: (0.78, 0.03), HIGH: (1.23, 0.04)}
     texts, good = [], True
     for value, (ratio, within) in wanted.items():
@@ -109,6 +114,7 @@ def early(dataset: "xr.Dataset") -> "xr.DataArray":
 
 
 def early_ratio_is_half(dataset: "xr.Dataset") -> Finding:
+    """The ratio at the end of the early phase over n·SNR²/2."""
     ratio = early(dataset).mean("seed")
     chosen = ratio.sel(n_snr2=(ratio.n_snr2 >= 0.5) & (ratio.n_snr2 <= 5))
     if not chosen.size:
@@ -124,6 +130,7 @@ def early_ratio_is_half(dataset: "xr.Dataset") -> Finding:
 
 
 def stationary_ratio_is_predicted(dataset: "xr.Dataset") -> Finding:
+    """The last ratio against the symmetric stationary point's, in every seed."""
     kept = family.settled(dataset, DENOISER).dataset
     wanted = [value for value in (LOW, 1.5, 3.0, HIGH) if np.isclose(kept.n_snr2, value).any()]
     if len(wanted) < 2:
@@ -142,6 +149,7 @@ def stationary_ratio_is_predicted(dataset: "xr.Dataset") -> Finding:
 
 
 def four_decades_against_one(dataset: "xr.Dataset") -> Finding:
+    """By which factor either model's ratio moves over the sweep."""
     moved, notes = [], []
     for model in (CLASSIFIER, DENOISER):
         kept = family.settled(dataset, model)
@@ -224,6 +232,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Everything that is drawn, by file name."""
     return {"ratio": ratio(dataset), "branch": branch(dataset)}
 
 
