@@ -34,20 +34,20 @@ class Engine(ABC):
         """All parameters of the head, by name."""
         return {**self.still_head, **{name: point[name] for name in self.moving_head}}
 
-    def products(self, point: Point, labels: Tensor, weights: Tensor) -> Products:
+    def products(self, point: Point, labels: Tensor, weights: Tensor, seeds: Tensor | None = None) -> Products:
         """What the objective reads; Q only if it says so."""
         Q = self.filter_gram(point) if self.objective.reads_filter_gram else None
         A = self.inner_products(point)
-        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights)
+        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, seeds)
 
-    def full_products(self, point: Point, labels: Tensor) -> Products:
+    def full_products(self, point: Point, labels: Tensor, seeds: Tensor | None = None) -> Products:
         """Inner products for the probes: Q always, labels and weights of the full batch."""
         A, Q, weights = (
             self.inner_products(point),
             self.filter_gram(point),
             torch.full_like(labels, 1 / labels.shape[1]),
         )
-        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights)
+        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, seeds)
 
     def squared_norm(self, direction: Point) -> Tensor:
         """Squared length ``(c,)`` of a direction in parameter space, filters and moving head together."""
@@ -71,7 +71,9 @@ class Engine(ABC):
         """Inner products ``(c, r, j)`` of the filters with the sample's witnesses, None if it has none."""
 
     @abstractmethod
-    def gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
+    def gradient(
+        self, point: Point, labels: Tensor, weights: Tensor, seeds: Tensor | None = None
+    ) -> tuple[Tensor, Point]:
         """The loss ``(c,)`` at ``point`` and its gradient in the point's coordinates."""
 
     @abstractmethod

@@ -27,6 +27,7 @@ class Products:
         sample: the data, :class:`~lemmata.data.sample.Sample`; how patches read the vectors.
         labels: ``(c, n)``, ±1, as this step sees them.
         weights: ``(c, n)``, this step's weights of the samples, summing to 1 (1/n, or 1/batch on the batch).
+        seeds: ``(c,)``, this step's seeds, for an objective that draws; None unless it says that it does.
     """
 
     A: Tensor
@@ -36,6 +37,7 @@ class Products:
     sample: Any
     labels: Tensor
     weights: Tensor
+    seeds: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Objective:
     """Base of all objectives. A subclass is a frozen dataclass that writes :meth:`loss`."""
 
     reads_filter_gram: ClassVar[bool] = False
+    draws: ClassVar[bool] = False  # whether the loss holds randomness of its own, new at every step
 
     def loss(self, products: Products) -> Tensor:
         """The loss of every cell, ``(c,)``, from ``products`` alone; cells must not mix."""
