@@ -1,3 +1,77 @@
-"""Lemmata: a laboratory for deep-learning theory."""
+"""Lemmata: a laboratory for deep-learning theory.
+
+This is the table of contents. A name is imported when it is first used, so that ``from lemmata.optim import AdamPP``
+loads the optimisers alone and the command line answers at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_CONTENTS = {
+    # what is sampled
+    "SignalNoise": "lemmata.data.signal_noise",
+    "ImageNoise": "lemmata.data.image_noise",
+    "load_digits": "lemmata.data.images",
+    "load_images": "lemmata.data.images",
+    # what is trained
+    "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
+    "ReLU": "lemmata.nets.activations",
+    "LeakyReLU": "lemmata.nets.activations",
+    "Softplus": "lemmata.nets.activations",
+    "GELU": "lemmata.nets.activations",
+    # what is minimised
+    "Objective": "lemmata.objectives.objective",
+    "MarginObjective": "lemmata.objectives.margin",
+    "Logistic": "lemmata.objectives.margin",
+    # how it moves
+    "Run": "lemmata.dynamics.run",
+    "GD": "lemmata.dynamics.rules",
+    "TorchRule": "lemmata.dynamics.rules",
+    "train": "lemmata.dynamics.train",
+    "Status": "lemmata.dynamics.ends",
+    # what is seen
+    "Probe": "lemmata.probes.probe",
+    "PROBES": "lemmata.probes.probe",
+    # grid to dataset; the verb itself is lemmata.sweep.sweep
+    "Axis": "lemmata.sweep.grid",
+    "Grid": "lemmata.sweep.grid",
+    "TrainingBody": "lemmata.sweep.training",
+}
+
+__all__ = ["__version__", *_CONTENTS]
+
+if TYPE_CHECKING:
+    from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.images import load_digits as load_digits
+    from lemmata.data.images import load_images as load_images
+    from lemmata.data.signal_noise import SignalNoise as SignalNoise
+    from lemmata.dynamics.ends import Status as Status
+    from lemmata.dynamics.rules import GD as GD
+    from lemmata.dynamics.rules import TorchRule as TorchRule
+    from lemmata.dynamics.run import Run as Run
+    from lemmata.dynamics.train import train as train
+    from lemmata.nets.activations import GELU as GELU
+    from lemmata.nets.activations import LeakyReLU as LeakyReLU
+    from lemmata.nets.activations import ReLU as ReLU
+    from lemmata.nets.activations import Softplus as Softplus
+    from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
+    from lemmata.objectives.margin import Logistic as Logistic
+    from lemmata.objectives.margin import MarginObjective as MarginObjective
+    from lemmata.objectives.objective import Objective as Objective
+    from lemmata.probes.probe import PROBES as PROBES
+    from lemmata.probes.probe import Probe as Probe
+    from lemmata.sweep.grid import Axis as Axis
+    from lemmata.sweep.grid import Grid as Grid
+    from lemmata.sweep.training import TrainingBody as TrainingBody
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CONTENTS:
+        raise AttributeError(f"lemmata has no {name!r}; its names are {', '.join(_CONTENTS)}")
+    return getattr(import_module(_CONTENTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

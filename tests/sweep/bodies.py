@@ -131,3 +131,16 @@ class Checkpointed(Toy):
             if kept is not None:
                 kept.write_text(f"{step + 1} {value!r}")
         return {"value": np.array([value]), "first_step": np.array([first])}
+
+
+@dataclass(frozen=True)
+class Threads(Toy):
+    """How many threads torch has where the tile runs."""
+
+    variables: ClassVar = {"threads": Variable(dtype="int64")}
+    coordinates: ClassVar = {}
+
+    def run(self, points):
+        import torch
+
+        return {"threads": np.full(len(points), torch.get_num_threads())}

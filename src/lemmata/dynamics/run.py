@@ -137,7 +137,7 @@ class Run:
 
     def describe(self) -> dict[str, Any]:
         """The run as nested dictionaries of plain values, each part with its class name."""
-        return _plain(self)
+        return _fields(self)
 
 
 def check_device(device: str) -> None:
@@ -153,9 +153,15 @@ def check_device(device: str) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Probe):
         return value.name
+    if hasattr(value, "describe"):
+        return value.describe()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **fields}
+        return _fields(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return {"kind": type(value).__name__, **fields}

@@ -98,7 +98,7 @@ class LeakyReLU:
 
     def derivative(self, z: Tensor) -> Tensor:
         """1 for z > 0, else ``slope``."""
-        return torch.where(z > 0, 1.0, self.slope).to(z.dtype)
+        return torch.where(z > 0, torch.ones_like(z), self.slope)
 
 
 @dataclass(frozen=True)

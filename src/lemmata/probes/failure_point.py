@@ -100,7 +100,9 @@ def failure_points(state: LimitState, count: int = 8, iterations: int = 24) -> F
         if state.activation.degree is None:  # the gradient's direction then depends on the radius: Newton along the ray
             slope = (downhill * direction).sum(-1).clamp_min(torch.finfo(x.dtype).tiny)
             radius = (radius + 0.5 * state(x) / slope).clamp(0.1, _REACH)
-        direction = _unit((1 - damping) * direction + damping * _unit(downhill))
+        mixed = (1 - damping) * direction + damping * _unit(downhill, direction)
+        # Opposite vectors cancel to rounding noise, which points anywhere: then stay.
+        direction = torch.where(mixed.norm(dim=-1, keepdim=True) > 1e-6, _unit(mixed), direction)
     return _nearest(direction, _radius(state, direction), count)
 
 
@@ -114,13 +116,14 @@ def _starts(state: LimitState) -> Tensor:
     return _unit(torch.cat([everything, harm + 0.5 * _unit(anywhere @ state.root)], 1))
 
 
-def _unit(x: Tensor) -> Tensor:
-    """x / |x|, and the first axis where x = 0 (any direction serves a limit state that does not depend on x)."""
+def _unit(x: Tensor, otherwise: Tensor | None = None) -> Tensor:
+    """x / |x|; where x = 0, ``otherwise`` or the first axis (any direction serves a limit state that is constant)."""
+    if otherwise is None:
+        otherwise = torch.zeros_like(x)
+        otherwise[..., 0] = 1.0
     largest = x.abs().amax(-1, keepdim=True)
     x = x / torch.where(largest > 0, largest, 1.0)
-    first = torch.zeros_like(x)
-    first[..., 0] = 1.0
-    return torch.where(largest > 0, x / x.norm(dim=-1, keepdim=True).clamp_min(0.5), first)
+    return torch.where(largest > 0, x / x.norm(dim=-1, keepdim=True).clamp_min(0.5), otherwise)
 
 
 def _radius(state: LimitState, direction: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def _along_line(state: LimitState, across: Tensor, own: Tensor, start: Tensor) -
     act(z) = left z + (right - left) relu(z) makes g(t) = intercept + slope t + sum_r bend_r relu(t - t_r), a line bent
     at the roots t_r of the pre-activations level_r + rate_r t, with bend_r = (right - left) w_r |rate_r|.
     """
-    left, right = state.activation.slopes or (math.nan, math.nan)
+    left, right = state.root.new_tensor(state.activation.slopes or (math.nan, math.nan))
     level, rate = across @ state.root, own @ state.root  # a (b, n, r) and b (b, 1, r)
     weights = state.weights.unsqueeze(1)
     before = torch.where(rate < 0, right, left) * weights  # weight times slope of each filter at t = -inf
@@ -103,7 +103,7 @@ def _along_line(state: LimitState, across: Tensor, own: Tensor, start: Tensor) -
     intercept = _running(fixed.sum(-1, keepdim=True) + state.offset[:, None, None], shift_sorted)
     # A piece on which all terms cancel (every filter off) is flat: rounding must not give it a root.
     slope = torch.where(slope.abs() < 1e-14 * bend.abs().sum(-1, keepdim=True), 0.0, slope)
-    size = (weights * level).abs().sum(-1, keepdim=True) + state.offset.abs()[:, None, None]
+    size = (weights.abs() * (level.abs() + rate.abs())).sum(-1, keepdim=True) + state.offset.abs()[:, None, None]
     intercept = torch.where(intercept.abs() < 1e-14 * size, 0.0, intercept)
     infinity = torch.full_like(kink[..., :1], torch.inf)
     return _fail_measure(slope, intercept, torch.cat([-infinity, kink], -1), torch.cat([kink, infinity], -1), start)

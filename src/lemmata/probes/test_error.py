@@ -11,7 +11,6 @@ probabilities come from :mod:`lemmata.probes.failure_probability`. Errors as sma
 cent, where counting errors on test points stops at about 1e-6. Setting: Cao, Chen, Belkin, Gu (2022, arXiv 2202.06526)
 and Shang, Meng, Cao, Zou (2024, arXiv 2410.19139).
 """
-# ruff: noqa: PT028  (test_error is the field's word for what it computes, not a test case)
 
 from dataclasses import dataclass
 from typing import Literal

@@ -4,12 +4,13 @@ Workers use one thread each: those of our process pool are told so when they sta
 executor made by the caller is used as it is and left open.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,7 +33,7 @@ class Serial(Executor):
 def check(executor: str | Executor | None) -> None:
     """Refuse what :func:`resolve` would refuse, without starting anything."""
     known = isinstance(executor, Executor) or executor in (None, "serial", "processes")
-    if not known and not (isinstance(executor, str) and executor.startswith(("tcp://", "tls://"))):
+    if not known and not (isinstance(executor, str) and executor.startswith("tcp://")):
         raise ValueError(
             f"executor {executor!r} is unknown; use 'serial', 'processes', 'tcp://HOST:PORT' of a Dask scheduler, "
             "or a concurrent.futures.Executor"
@@ -101,6 +102,9 @@ def _client(address: str) -> Iterator[Any]:
     except ImportError as error:
         raise ImportError(f"executor {address!r} needs Dask; pip install 'lemmata[distributed]'") from error
     try:
+        # In a thread of its own, as a notebook's thread already has a running event loop.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _knock(address)).result()
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(
@@ -109,3 +113,11 @@ def _client(address: str) -> Iterator[Any]:
         ) from error
     with client:
         yield client
+
+
+async def _knock(address: str) -> None:
+    """Shake hands and leave: the client itself waits for ever for a port that is open but says nothing."""
+    from distributed.core import connect
+
+    comm = await asyncio.wait_for(connect(address, timeout=CONNECT_SECONDS), CONNECT_SECONDS)
+    await comm.close()

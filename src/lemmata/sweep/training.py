@@ -30,15 +30,15 @@ class TrainingBody:
         ValueError: on use, for an axis the run does not have or a value outside its range.
     """
 
-    run_: Run
+    cell: Run
 
     @property
     def variables(self) -> Mapping[str, Variable]:
         """The probes, and why each cell ended."""
-        dims = () if self.run_.record is None else ("step",)
+        dims = () if self.cell.record is None else ("step",)
         found = {
             probe.name: Variable(dims, units=probe.units, long_name=probe.long_name)
-            for probe in named(self.run_.probes)
+            for probe in named(self.cell.probes)
         }
         why = ", ".join(f"{status.value} {status.name.lower()}" for status in Status).replace("_", " ")
         found["status"] = Variable(long_name=f"why the cell ended: {why}", dtype="int8")
@@ -48,16 +48,16 @@ class TrainingBody:
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """The recorded steps, if there are several."""
-        return {} if self.run_.record is None else {"step": np.asarray(self.run_.record_steps)}
+        return {} if self.cell.record is None else {"step": np.asarray(self.cell.record_steps)}
 
     def configuration(self) -> dict[str, Any]:
         """Every field of the run."""
-        return self.run_.describe()
+        return self.cell.describe()
 
     def shape_axes(self, grid: Grid) -> tuple[str, ...]:
         """Axes that change tensor shapes; ``d`` is one of them unless coordinates are compressed in every cell."""
         self.check(grid)
-        names = [name for name in grid.names if not self.run_.is_value(name)]
+        names = [name for name in grid.names if not self.cell.is_value(name)]
         if "d" in names and self._compressed_everywhere(grid):
             names.remove("d")
         return tuple(names)
@@ -68,28 +68,28 @@ class TrainingBody:
             for value in axis.values:
                 if axis.name == "seed" and (not isinstance(value, int) or value < 0):
                     raise ValueError(f"seed = {value!r} was asked for; seeds are whole numbers from 0")
-                self.run_.at({axis.name: value})
+                self.cell.at({axis.name: value})
 
     def bytes_per_cell(self, point: dict[str, Any]) -> int:
         """Working memory of one cell: its vectors and Gram matrices, and the probes' draws."""
-        run = self.run_.at(point)
+        run = self.cell.at(point)
         return 8 * run.data.numbers_per_cell(run.net.filters, run.coordinates) + 2**18
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         """Expected time of one tile, from a few of its cells trained for a few steps and for twice as many."""
-        few = max(1, self.run_.steps // 20)
+        few = max(1, self.cell.steps // 20)
         piece = points[:_PIECE]
         self._time(piece, few)  # the first run also loads code
         once, twice = self._time(piece, few), self._time(piece, 2 * few)
         per_step = max(0.0, twice - once) / few
-        return (once + per_step * (self.run_.steps - few)) * len(points) / len(piece)
+        return (once + per_step * (self.cell.steps - few)) * len(points) / len(piece)
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
-        batched, seeds = self.run_.batch(points)
+        batched, seeds = self.cell.batch(points)
         trained = train(batched, seeds)
         found = {
-            name: (values[:, 0] if self.run_.record is None else values).cpu().numpy()
+            name: (values[:, 0] if self.cell.record is None else values).cpu().numpy()
             for name, values in trained.records.items()
         }
         found["status"] = trained.status.to("cpu").numpy().astype(np.int8)
@@ -97,8 +97,8 @@ class TrainingBody:
         return found
 
     def _time(self, points: Sequence[dict[str, Any]], steps: int) -> float:
-        record = None if self.run_.record is None else tuple(s for s in self.run_.record if s <= steps) or (steps,)
-        short = dataclasses.replace(self, run_=dataclasses.replace(self.run_, steps=steps, record=record))
+        record = None if self.cell.record is None else tuple(s for s in self.cell.record if s <= steps) or (steps,)
+        short = dataclasses.replace(self, cell=dataclasses.replace(self.cell, steps=steps, record=record))
         started = time.perf_counter()
         short.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
         return time.perf_counter() - started
@@ -107,5 +107,5 @@ class TrainingBody:
         corner = {axis.name: axis.values[0] for axis in grid.axes}
         for name, pick in (("d", min), ("n", max), ("m", max)):
             corner |= {axis.name: pick(axis.values) for axis in grid.axes if axis.name == name}
-        run = self.run_.at(corner)
+        run = self.cell.at(corner)
         return run.coordinates == "compressed" and run.data.compresses(run.net.filters)

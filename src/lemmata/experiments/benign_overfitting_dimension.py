@@ -1,0 +1,150 @@
+"""The dimension drops out: from d = 10³ to 10⁹ the test error at fixed κ = n‖μ‖⁴/(σp⁴d) stays nearly the same.
+
+At each d the signal is chosen as ‖μ‖ = (κσp⁴d/n)^(1/4), the output scale in units of v* = (m√(‖μ‖² + σp²d/n))^(−1/2) and
+the filters' scale such that σ0σp√d is the same. What drift is left comes from n·SNR² = √(nκ/d), which changes the fraction
+of active pairs. κ: Kou, Chen, Chen, Gu 2023, arXiv 2303.04145; setting: Shang, Meng, Cao, Zou 2024, arXiv 2410.19139.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lemmata.experiments import benign_setting as family
+from lemmata.experiments.benign_overfitting import fits_training_data
+from lemmata.experiments.claims import Claim, Finding, NotMeasurable, converged
+from lemmata.experiments.experiment import SIZES, Experiment, Option
+from lemmata.experiments.reparametrised import Reparametrised
+from lemmata.theory import benign
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from lemmata.sweep import Body, Grid
+
+QUIET = 0.045
+"""σ0σp√d of every start: 1e-3 at d = 2000."""
+
+
+def grid(size: str) -> "Grid":
+    from lemmata.sweep import Grid
+
+    d, kappa, relative, seeds = {
+        "smoke": ((10**3, 10**9), (0.5, 1.0, 4.0), (5.0,), 3),
+        "laptop": ((10**3, 10**5, 10**7, 10**9), (0.5, 1.0, 2.0, 4.0, 8.0, 16.0), (0.05, 5.0), 12),
+        "paper": (tuple(10**k for k in range(3, 10)), tuple(2.0**k for k in range(-3, 6)), (0.05, 0.5, 5.0), 100),
+    }[size]
+    axes = {"relative_v0": relative, "d": d, "kappa": kappa, "seed": range(seeds)}
+    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
+
+
+@dataclass(frozen=True)
+class AtFixedKappa:
+    """A point given by κ, v0/v* and d, as one given by ‖μ‖, v0 and σ0."""
+
+    n: int
+    m: int
+    sigma_p: float
+
+    def __call__(self, point: dict[str, Any]) -> dict[str, Any]:
+        own = {name: value for name, value in point.items() if name not in ("kappa", "relative_v0")}
+        here = {"n": self.n, "m": self.m, "sigma_p": self.sigma_p, **own}
+        n, m, sigma_p, d = here["n"], here["m"], here["sigma_p"], point["d"]
+        signal = (point["kappa"] * sigma_p**4 * d / n) ** 0.25
+        v0 = point["relative_v0"] * benign.balanced_scale(n, signal, d, m, sigma_p)
+        return {**own, "signal": signal, "v0": v0, "init": QUIET / (sigma_p * d**0.5)}
+
+
+def body(size: str, **changes: Any) -> "Body":
+    fixed = {"n": 40, "m": 20 if size == "paper" else 10, "sigma_p": 1.0, **changes}
+    change = AtFixedKappa(fixed["n"], fixed["m"], fixed["sigma_p"])
+    return Reparametrised(family.training(size, **fixed), ("kappa", "relative_v0"), change)
+
+
+def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+    """The error that κ alone predicts, the same at every d."""
+    import xarray as xr
+
+    error = xr.apply_ufunc(benign.error_from_kappa, dataset["kappa"])
+    return xr.Dataset({"test_error_predicted": error.assign_attrs(long_name="predicted test error")})
+
+
+# -- claims ----------------------------------------------------------------------------------------------------------
+
+
+def dimension_drops_out(dataset: "xr.Dataset") -> Finding:
+    error = converged(dataset).dataset["test_error"].mean("seed")
+    if error.sizes.get("d", 1) < 2:
+        raise NotMeasurable("needs several dimensions")
+    spread = (error.max("d") / error.min("d")).max([dim for dim in error.dims if dim not in ("d", "kappa")])
+    low = spread.where(spread["kappa"] <= 1, drop=True)
+    if not low.size:
+        raise NotMeasurable("needs κ ≤ 1")
+    all_of_them = ", ".join(f"×{float(value):.2f} at κ = {float(value['kappa']):g}" for value in spread)
+    return Finding(
+        holds=float(low.max()) < 2,
+        measured=f"×{float(low.max()):.2f} between d = {dataset['d'].values[0]:.0e} and {dataset['d'].values[-1]:.0e}",
+        predicted="no dependence on d",
+        tolerance="within ×2 for κ ≤ 1",
+        detail=all_of_them,
+    )
+
+
+CLAIMS = (
+    Claim(
+        "fits-training-data",
+        "every network fits its training data, noise included",
+        family.ABSTRACT,
+        fits_training_data,
+        SIZES,
+    ),
+    Claim(
+        "dimension-drops-out",
+        "at fixed κ the test error does not depend on the dimension",
+        "Kou et al. 2023, up to constants; fixed output layer",
+        dimension_drops_out,
+        SIZES,
+    ),
+)
+
+
+def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    from lemmata.report.figures import curves
+    from lemmata.report.style import new_figure
+
+    chosen, note = family.one_of_each(dataset, "relative_v0", "d", "kappa")
+    scales = family.extremes(chosen, "relative_v0")
+    figure, axes = new_figure(
+        1, len(scales), title="Six orders of magnitude of dimension, nearly one curve" + note, sharey=True
+    )
+    for ax, scale in zip(axes[0], scales):
+        curves(
+            ax,
+            chosen["test_error"].sel(relative_v0=scale),
+            "kappa",
+            "d",
+            log="xy",
+            theory=chosen["test_error_predicted"],
+            theory_label="predicted for all d",
+            legend=ax is axes[0, -1],
+            title=f"output scale v₀ = {scale:g} v*",
+        )
+        ax.set_ylim(top=1)
+    return {"dimension": figure}
+
+
+EXPERIMENT = Experiment(
+    name="benign-overfitting-dimension",
+    paper=family.PAPER,
+    shows="At fixed κ the test error hardly changes from d = 10³ to d = 10⁹, at the same cost.",
+    grid=grid,
+    body=body,
+    claims=CLAIMS,
+    predict=predict,
+    figures=figures,
+    options=(
+        Option("d", int, "dimension of a patch"),
+        Option("kappa", float, "κ = n‖μ‖⁴/(σp⁴d)"),
+        Option("relative_v0", float, "output scale at the start in units of v*"),
+        *(option for option in family.OPTIONS if option.name in ("n", "m", "sigma_p") or not option.axis),
+    ),
+)

@@ -1,0 +1,80 @@
+"""One look for all figures, and the one way to write them.
+
+Readable in grey and for colour-blind eyes: colour maps of monotone lightness, curves told apart by marker as well as
+colour. Theory is dashed, measurement is solid with markers. No global state: figures are made without ``pyplot``.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+import lemmata
+
+RC: Any = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
+    "axes.labelsize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "figure.titlesize": 12,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "hatch.linewidth": 0.6,
+}
+"""What :func:`styled` sets while a figure is drawn."""
+
+COLOUR_MAP = "viridis"
+"""Of monotone lightness, so that it prints in grey."""
+COLOURS = ("#1b1b1b", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Black, then the colours of Okabe and Ito (2008) that are dark enough on white."""
+MARKERS = "os^Dv*P"
+THEORY: dict[str, Any] = {"linestyle": (0, (5, 2.5)), "marker": "None"}
+MEASURED: dict[str, Any] = {"linestyle": "-"}
+
+styled = rc_context(RC)
+"""Decorator and context manager: draw with the house's settings and leave the user's alone."""
+
+
+@styled
+def new_figure(
+    rows: int = 1, columns: int = 1, *, title: str = "", width: float = 5.2, height: float = 3.9, **axes: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes ``(rows, columns)``; ``width`` and ``height`` in inches are those of one panel.
+
+    Further arguments go to ``Figure.subplots``, e.g. ``sharey=True``.
+    """
+    figure = Figure(figsize=(width * columns, height * rows + 0.35 * bool(title)), layout="constrained")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure, figure.subplots(rows, columns, squeeze=False, **axes)
+
+
+@styled
+def save(figure: Figure, path: str | Path, *, dpi: int = 180) -> Path:
+    """Write a PNG whole or not at all, with the program and the title in its metadata; returns the path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    title = figure.get_suptitle() or path.stem
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            metadata = {"Software": f"lemmata {lemmata.__version__}", "Title": title}
+            figure.savefig(file, format="png", dpi=dpi, metadata=metadata)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return path
