@@ -30,14 +30,12 @@ class DirectEngine(Engine):
         witnesses = self.sample.witnesses
         return None if witnesses is None else point["filters"] @ witnesses.vectors.mT
 
-    def gradient(
-        self, point: Point, labels: Tensor, weights: Tensor, seeds: Tensor | None = None
-    ) -> tuple[Tensor, Point]:
+    def gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
         """The loss ``(c,)`` and its gradient, by autograd through the objective's loss."""
         names = ["filters", *self.moving_head]
         with torch.enable_grad():
             leaves = {name: point[name].detach().requires_grad_() for name in names}
-            loss = self.objective.loss(self.products(leaves, labels, weights, seeds))
+            loss = self.objective.loss(self.products(leaves, labels, weights))
             found = torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True, allow_unused=True)
         return loss.detach(), dict(zip(names, found, strict=True))
 

@@ -23,6 +23,7 @@ class Engine(ABC):
         self.sample, self.net, self.objective = sample, net, objective
         self.still_head: Point = {}
         self.moving_head: tuple[str, ...] = ()
+        self.seeds: Tensor | None = None
 
     def start(self, head: dict[str, Tensor], moving: tuple[str, ...]) -> Point:
         """The point at step 0. Parameters of the head outside ``moving`` stay as they are for ever."""
@@ -34,20 +35,24 @@ class Engine(ABC):
         """All parameters of the head, by name."""
         return {**self.still_head, **{name: point[name] for name in self.moving_head}}
 
-    def products(self, point: Point, labels: Tensor, weights: Tensor, seeds: Tensor | None = None) -> Products:
+    def products(self, point: Point, labels: Tensor, weights: Tensor) -> Products:
         """What the objective reads; Q only if it says so."""
         Q = self.filter_gram(point) if self.objective.reads_filter_gram else None
         A = self.inner_products(point)
-        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, seeds)
+        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, self.seeds)
 
-    def full_products(self, point: Point, labels: Tensor, seeds: Tensor | None = None) -> Products:
+    def full_products(self, point: Point, labels: Tensor) -> Products:
         """Inner products for the probes: Q always, labels and weights of the full batch."""
         A, Q, weights = (
             self.inner_products(point),
             self.filter_gram(point),
             torch.full_like(labels, 1 / labels.shape[1]),
         )
-        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, seeds)
+        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, self.seeds)
+
+    def refresh(self, seeds: Tensor) -> None:
+        """New randomness for the next gradient, from this step's seeds ``(c,)``, where the objective draws."""
+        self.seeds = seeds
 
     def squared_norm(self, direction: Point) -> Tensor:
         """Squared length ``(c,)`` of a direction in parameter space, filters and moving head together."""
@@ -71,9 +76,7 @@ class Engine(ABC):
         """Inner products ``(c, r, j)`` of the filters with the sample's witnesses, None if it has none."""
 
     @abstractmethod
-    def gradient(
-        self, point: Point, labels: Tensor, weights: Tensor, seeds: Tensor | None = None
-    ) -> tuple[Tensor, Point]:
+    def gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
         """The loss ``(c,)`` at ``point`` and its gradient in the point's coordinates."""
 
     @abstractmethod

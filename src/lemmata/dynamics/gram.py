@@ -72,11 +72,9 @@ class GramEngine(Engine):
             start = self._carried(point, start)
         return start + point["coefficients"] @ (self.sample.vectors @ V.mT)
 
-    def gradient(
-        self, point: Point, labels: Tensor, weights: Tensor, seeds: Tensor | None = None
-    ) -> tuple[Tensor, Point]:
+    def gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
         """The loss ``(c,)`` and its gradient in the coordinates of ``point``."""
-        products = self.products(point, labels, weights, seeds)
+        products = self.products(point, labels, weights)
         loss, gradient = self.objective.gradient(products)
         found = {name: gradient.head[name] for name in self.moving_head}
         found["coefficients"] = gradient.A

@@ -19,9 +19,6 @@ from lemmata.cells import per_cell, split, uniform
 from lemmata.check import require, require_whole
 from lemmata.dynamics.engine import Engine, Point
 
-View = tuple[Tensor, Tensor, Tensor | None]
-"""What a step sees: labels and weights of the samples ``(c, n)``, and ``(c,)`` seeds for objectives that draw."""
-
 
 @dataclass(frozen=True)
 class GD:
@@ -126,12 +123,12 @@ class GD:
         return {name: torch.zeros_like(value) for name, value in point.items()} if moves else None
 
     def move(
-        self, engine: Engine, point: Point, gradient: Point, memory: Any, view: View, eta: Tensor
+        self, engine: Engine, point: Point, gradient: Point, memory: Any, view: tuple[Tensor, Tensor], eta: Tensor
     ) -> tuple[Point, Any]:
         """One step. Cells with ``eta`` = 0 stay where they are.
 
         Args:
-            gradient: at ``point``; view: what this step's gradient was taken of; eta: ``(c,)``.
+            gradient: at ``point``; view: this step's labels and weights; eta: ``(c,)``.
         """
         if isinstance(self.sam_radius, Tensor) or self.sam_radius > 0:
             length = engine.squared_norm(gradient).sqrt().clamp_min(torch.finfo(eta.dtype).tiny)
@@ -217,7 +214,7 @@ class TorchRule:
         return held, getattr(torch.optim, self.optimizer)(list(held.values()), lr=self.lr, **dict(self.options))
 
     def move(
-        self, engine: Engine, point: Point, gradient: Point, memory: Any, view: View, eta: Tensor
+        self, engine: Engine, point: Point, gradient: Point, memory: Any, view: tuple[Tensor, Tensor], eta: Tensor
     ) -> tuple[Point, Any]:
         """One step of the optimiser. Cells with ``eta`` = 0 stay where they are."""
         held, optimizer = memory

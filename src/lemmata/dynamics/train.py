@@ -16,7 +16,6 @@ from lemmata.dynamics.direct import DirectEngine
 from lemmata.dynamics.ends import Ends
 from lemmata.dynamics.engine import Engine
 from lemmata.dynamics.gram import GramEngine
-from lemmata.dynamics.rules import View
 from lemmata.dynamics.run import Run
 from lemmata.probes.probe import named
 from lemmata.probes.snapshot import Snapshot
@@ -118,7 +117,9 @@ class _Trainer:
             native.advance(engine, rule, self.point, self.eta, self.ends, self.step, until)
             self.step = until
         while self.step < until:
-            view = self._view()
+            view = rule.view(self.keys, self.step, self.sample.labels)
+            if self.run.objective.draws:
+                engine.refresh(split(self.keys, self.step))
             loss, gradient = engine.gradient(self.point, *view)
             eta = self.eta
             if self.guard is not None:
@@ -130,19 +131,14 @@ class _Trainer:
             self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
             self.step += 1
         if self.guard is not None:  # the last step may have to be taken back
-            found = engine.gradient(self.point, *self._view())
+            found = engine.gradient(self.point, *rule.view(self.keys, self.step, self.sample.labels))
             self.point, _, _ = self.guard.revise(self.point, *found)
-
-    def _view(self) -> View:
-        """Labels and weights as the rule shows them at this step, and seeds for an objective that draws."""
-        return (*self.run.rule.view(self.keys, self.step, self.sample.labels), self._own_seeds())
-
-    def _own_seeds(self) -> Tensor | None:
-        return split(split(self.keys, "objective"), self.step) if self.run.objective.draws else None
 
     def _look(self) -> Snapshot:
         engine, labels = self.engine, self.sample.labels
-        products = engine.full_products(self.point, labels, self._own_seeds())
+        if self.run.objective.draws:
+            engine.refresh(split(self.keys, self.step))
+        products = engine.full_products(self.point, labels)
         loss = self.run.objective.loss(products)
         witnesses = engine.witness_products(self.point)
         return Snapshot(self.step, self.run.objective, products, loss, witnesses, self.keys)

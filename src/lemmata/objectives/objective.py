@@ -53,7 +53,8 @@ class Objective:
     """Base of all objectives. A subclass is a frozen dataclass that writes :meth:`loss`."""
 
     reads_filter_gram: ClassVar[bool] = False
-    draws: ClassVar[bool] = False  # whether the loss holds randomness of its own, new at every step
+    draws: ClassVar[bool] = False
+    """Whether every step sees new randomness, so that the loss is an expectation that steps sample."""
 
     def loss(self, products: Products) -> Tensor:
         """The loss of every cell, ``(c,)``, from ``products`` alone; cells must not mix."""
