@@ -44,14 +44,17 @@ class Nothing:
 
 
 def main() -> None:
-    table = Table("what", "ms per tile", f"share of a tile of {TILE_SECONDS} s", title="sweep overhead")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "data.zarr")
-        for name, store in (("run and store", path), ("resume, nothing to run", path), ("run, in memory", None)):
-            start = time.perf_counter()
-            sweep(Nothing(), GRID, store, cells_per_tile=100, progress=False)
-            per_tile = (time.perf_counter() - start) / 100
-            table.add_row(name, f"{1e3 * per_tile:.2f}", f"{per_tile / TILE_SECONDS:.1%}")
+    columns = ("what", "ms per tile, best of three", f"share of a tile of {TILE_SECONDS} s")
+    table, best = Table(*columns, title="sweep overhead"), dict[str, float]()
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "data.zarr")
+            for name, store in (("run and store", path), ("resume, nothing to run", path), ("run, in memory", None)):
+                start = time.perf_counter()
+                sweep(Nothing(), GRID, store, cells_per_tile=100, progress=False)
+                best[name] = min(best.get(name, np.inf), (time.perf_counter() - start) / GRID.shape[0])
+    for name, seconds in best.items():
+        table.add_row(name, f"{1e3 * seconds:.2f}", f"{seconds / TILE_SECONDS:.1%}")
     Console().print(table)
 
 

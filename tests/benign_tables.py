@@ -3,6 +3,8 @@
 Only fixtures: the tables hold means over 5 seeds, the seeds here are drawn around them.
 """
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -62,8 +64,7 @@ def stored(dims: dict[str, np.ndarray], seeds: int = 5, **means: np.ndarray) -> 
     variables = {}
     for name, mean in {**defaults, **means}.items():
         scatter = np.exp((0.2 if name == "test_error" else 0.01) * rng.standard_normal(shape))
-        if name == "test_error":
-            scatter = np.minimum(scatter, 1.05)
+        scatter /= scatter.mean(-1, keepdims=True)
         variables[name] = (tuple(coords), np.asarray(mean)[..., None] * scatter if np.ndim(mean) else mean * scatter)
     variables["status"] = (tuple(coords), np.ones(shape, dtype=int))
     variables["status_step"] = (tuple(coords), np.full(shape, 600))
@@ -90,3 +91,16 @@ def init_map() -> xr.Dataset:
     growth = np.repeat(GROWTH[:, None], INIT.size, axis=1)
     norm = growth * V0[:, None] * np.sqrt(20)
     return stored({"v0": V0, "init": INIT}, test_error=ERROR_OF_INIT, norm_output=norm, norm_hidden=norm)
+
+
+def dimension_sweep() -> xr.Dataset:
+    dims = {"relative_v0": np.array([5.0]), "d": DIMENSION.astype(int), "kappa": KAPPA}
+    return stored(dims, test_error=ERROR_OF_DIMENSION[None])
+
+
+def configured(dataset: xr.Dataset, **changes: float) -> xr.Dataset:
+    """The dataset with the attributes of a sweep of trainings."""
+    data = {"kind": "SignalNoise", "n": 40, "d": 2000, "signal": 5.0, "sigma_p": 1.0}
+    net = {"kind": "TwoLayerCNN", "m": 10, "v0": 0.5, "init": 1e-3}
+    dataset.attrs["configuration"] = json.dumps({"kind": "Run", "data": data, "net": net, "steps": 600, **changes})
+    return dataset

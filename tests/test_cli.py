@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,8 +24,8 @@ class Toy:
     power: float = 0.5
     fail: str = ""
 
-    variables = {"growth": Variable(long_name="growth"), "status": Variable(dtype="int64")}
-    coordinates = {}
+    variables: ClassVar = {"growth": Variable(long_name="growth"), "status": Variable(dtype="int64")}
+    coordinates: ClassVar = {}
 
     def configuration(self):
         return {"power": self.power}
@@ -121,7 +122,9 @@ def test_list_says_what_there_is_without_loading_torch(capsys):
     text = capsys.readouterr().out
     for word in ("toy-growth", "0000.00000", "square root of n", "4 cells", "190 cells"):
         assert word in text
-    code = "import sys, lemmata.cli as c; c.main(['list']); sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    code = (
+        "import sys, lemmata.cli as c; c.main(['list']); sys.exit(not {'torch', 'matplotlib'}.isdisjoint(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

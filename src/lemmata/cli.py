@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from lemmata.experiments.experiment import SIZES, Experiment, Option, experiments
+from lemmata.experiments.experiment import SIZES, Experiment, Option, experiments, find
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -188,6 +188,9 @@ def _refusing() -> Iterator[None]:
 
 
 def _parse(arguments: list[str]) -> Any:
+    if arguments[:1] == ["run"] and arguments[1:] and not arguments[1].startswith("-"):
+        with _refusing():
+            find(arguments[1])
     named = tyro.conf.subcommand
     commands: Any = (
         Annotated[List, named("list")]
@@ -260,7 +263,7 @@ def _unknown(command: Any, unknown: Sequence[str]) -> str:
 
 def _sentence(box: str) -> str:
     """What tyro says in a box of several lines, in one."""
-    lines = [re.sub(r"^[│╭╰─ ]+|[│╮╯─ ]+$", "", line) for line in box.splitlines()]
+    lines = [re.sub(r"^[│╭╰─|+\- ]+ |[│╮╯─|+\- ]+$", "", line) for line in box.splitlines()]
     title, *text = [line for line in lines if line] or ["wrong arguments"]
     end = next((k for k, line in enumerate(text) if line.startswith("For full helptext")), len(text))
     said = " ".join(text[:end]).rstrip(".") or title

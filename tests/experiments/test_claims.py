@@ -52,7 +52,7 @@ def test_diverged_and_missing_cells_are_masked_and_counted():
     assert kept.left_out == {"not run": 1, "diverged": 1, "with train loss above 0.02": 1}
     assert kept.note == "3 of 480 cells left out: 1 not run, 1 diverged, 1 with train loss above 0.02"
     assert int(kept.dataset.test_error.isnull().sum()) == 3
-    assert float(kept.dataset.test_error.max()) <= 0.5
+    assert float(kept.dataset.test_error.max()) < 1
     assert dict(kept.dataset.sizes) == dict(dataset.sizes)
     assert converged(phase_diagram()).note == ""
 

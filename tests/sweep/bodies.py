@@ -134,13 +134,12 @@ class Checkpointed(Toy):
 
 
 @dataclass(frozen=True)
-class Threads(Toy):
-    """How many threads torch has where the tile runs."""
+class Threads(Random):
+    """The draws, and how many threads torch has where the tile runs."""
 
-    variables: ClassVar = {"threads": Variable(dtype="int64")}
-    coordinates: ClassVar = {}
+    variables: ClassVar = {**Random.variables, "threads": Variable(dtype="int64")}
 
     def run(self, points):
         import torch
 
-        return {"threads": np.full(len(points), torch.get_num_threads())}
+        return {**super().run(points), "threads": np.full(len(points), torch.get_num_threads())}

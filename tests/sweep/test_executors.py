@@ -80,14 +80,10 @@ def test_no_more_than_twice_the_workers_are_in_flight(monkeypatch):
     assert recording.flying == 0
 
 
-def test_processes_give_what_serial_gives(tmp_path, expected):
-    found = sweep(Random(), GRID, tmp_path / "data.zarr", executor="processes", cells_per_tile=4, progress=False)
-    assert found.load().equals(expected)
-
-
-def test_each_worker_process_has_one_thread(monkeypatch):
+def test_processes_give_what_serial_gives_each_on_one_thread(tmp_path, expected, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    found = sweep(Threads(), Grid.of(seed=range(4)), executor="processes", cells_per_tile=1, progress=False)
+    found = sweep(Threads(), GRID, tmp_path / "data.zarr", executor="processes", cells_per_tile=4, progress=False)
+    assert found.value.load().equals(expected.value)
     assert (found.threads == 1).all()
 
 

@@ -101,7 +101,7 @@ class SignalNoise:
             labels=torch.where(flipped, -truth, truth),
             true_labels=truth,
             fresh_noise=FreshNoise(ones * self.sigma_p, avoids=(0,) if orthogonal else ()),
-            curvature=ones * (torch.as_tensor(self.signal) ** 2 + torch.as_tensor(self.sigma_p) ** 2 * self.d / n),
+            curvature=ones * (self.signal**2 + self.sigma_p**2 * self.d / n),
             position=position,
         )
 

@@ -132,7 +132,7 @@ class GD:
         """
         if isinstance(self.sam_radius, Tensor) or self.sam_radius > 0:
             length = engine.squared_norm(gradient).sqrt().clamp_min(torch.finfo(eta.dtype).tiny)
-            reach = torch.as_tensor(self.sam_radius).to(eta) / length
+            reach = torch.as_tensor(self.sam_radius, dtype=eta.dtype, device=eta.device) / length
             ahead = {name: value + per_cell(reach, value) * gradient[name] for name, value in point.items()}
             _, gradient = engine.gradient(ahead, *view)
         if self.decays:
@@ -144,7 +144,7 @@ class GD:
             memory = {name: per_cell(self.momentum, g) * memory[name] + g for name, g in gradient.items()}
             ahead = {name: g + per_cell(self.momentum, g) * memory[name] for name, g in gradient.items()}
             gradient = ahead if self.nesterov else memory
-        eta_head = eta * torch.as_tensor(self.head_ratio).to(eta)
+        eta_head = eta * torch.as_tensor(self.head_ratio, dtype=eta.dtype, device=eta.device)
         moved = {}
         for name, value in point.items():
             step = eta_head if name in engine.moving_head else eta

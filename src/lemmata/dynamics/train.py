@@ -17,6 +17,7 @@ from lemmata.dynamics.ends import Ends
 from lemmata.dynamics.engine import Engine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
+from lemmata.dynamics.threads import one_for_torch
 from lemmata.probes.probe import named
 from lemmata.probes.snapshot import Snapshot
 
@@ -55,13 +56,17 @@ def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | No
         ValueError: by the run's own checks, or if ``sample`` holds another number of cells than ``seeds``.
     """
     keys = cell_seeds(run.seed_root, seeds, run.device)
-    sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
+    with torch.no_grad(), one_for_torch(run.engine_used != "direct") as threads:
+        sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
+        _check_cells(sample, keys)
+        return _Trainer(run, keys, sample, threads).train()
+
+
+def _check_cells(sample: Sample, keys: Tensor) -> None:
     if sample.labels.shape[0] != keys.shape[0]:
         raise ValueError(
             f"a sample of {sample.labels.shape[0]} cells was given for {keys.shape[0]} seeds; give one seed per cell"
         )
-    with torch.no_grad():
-        return _Trainer(run, keys, sample).train()
 
 
 def draw(run: Run, keys: Tensor) -> Sample:
@@ -83,8 +88,8 @@ def to_dtype(item: Any, dtype: torch.dtype) -> Any:
 class _Trainer:
     """State of one call of train()."""
 
-    def __init__(self, run: Run, keys: Tensor, sample: Sample):
-        self.run, self.keys, self.sample = run, keys, sample
+    def __init__(self, run: Run, keys: Tensor, sample: Sample, threads: int):
+        self.run, self.keys, self.sample, self.threads = run, keys, sample, threads
         self.engine = make_engine(run, sample)
         head = {name: value.to(run.torch_dtype) for name, value in run.net.initial_head(keys).items()}
         self.point = self.engine.start(head, run.net.moving_head)
@@ -114,7 +119,7 @@ class _Trainer:
     def _advance(self, until: int) -> None:
         rule, engine = self.run.rule, self.engine
         if self.native:
-            native.advance(engine, rule, self.point, self.eta, self.ends, self.step, until)
+            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until), self.threads)
             self.step = until
         while self.step < until:
             view = rule.view(self.keys, self.step, self.sample.labels)

@@ -1,8 +1,10 @@
 """The dimension drops out: from d = 10³ to 10⁹ the test error at fixed κ = n‖μ‖⁴/(σp⁴d) stays nearly the same.
 
-At each d the signal is chosen as ‖μ‖ = (κσp⁴d/n)^(1/4), the output scale in units of v* = (m√(‖μ‖² + σp²d/n))^(−1/2) and
-the filters' scale such that σ0σp√d is the same. What drift is left comes from n·SNR² = √(nκ/d), which changes the fraction
-of active pairs. κ: Kou, Chen, Chen, Gu 2023, arXiv 2303.04145; setting: Shang, Meng, Cao, Zou 2024, arXiv 2410.19139.
+At each d the signal is ‖μ‖ = (κσp⁴d/n)^(1/4), and the output scale a multiple of v* = (m√(‖μ‖² + σp²d/n))^(−1/2). The
+filters must start ever more quietly, because at fixed κ the signal's share of a margin falls like n·SNR² = √(nκ/d):
+σ0 is such that the start's noise is a fixed small part of the signal. (With σ0σp√d fixed instead, the start drowns the
+signal at d = 10⁹ and activations stay as drawn.) κ: Kou, Chen, Chen, Gu 2023, arXiv 2303.04145; setting: Shang, Meng,
+Cao, Zou 2024, arXiv 2410.19139.
 """
 
 from dataclasses import dataclass
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     from lemmata.sweep import Body, Grid
 
-QUIET = 0.045
-"""σ0σp√d of every start: 1e-3 at d = 2000."""
+QUIET = 0.04
+"""The start's noise over the signal on a fresh point at a margin of five: as σ0 = 1e-3 gives at d = 2000, ‖μ‖ = 5."""
+_MARGIN = 5.0
 
 
 def grid(size: str) -> "Grid":
@@ -51,7 +54,9 @@ class AtFixedKappa:
         n, m, sigma_p, d = here["n"], here["m"], here["sigma_p"], point["d"]
         signal = (point["kappa"] * sigma_p**4 * d / n) ** 0.25
         v0 = point["relative_v0"] * benign.balanced_scale(n, signal, d, m, sigma_p)
-        return {**own, "signal": signal, "v0": v0, "init": QUIET / (sigma_p * d**0.5)}
+        output = max(v0, benign.v0c(n, signal, d, m, sigma_p, margin=_MARGIN))
+        init = QUIET / output * benign.output_limit(n, signal, d, m, 1.0, sigma_p, margin=_MARGIN)
+        return {**own, "signal": signal, "v0": v0, "init": init}
 
 
 def body(size: str, **changes: Any) -> "Body":
@@ -76,15 +81,15 @@ def dimension_drops_out(dataset: "xr.Dataset") -> Finding:
     if error.sizes.get("d", 1) < 2:
         raise NotMeasurable("needs several dimensions")
     spread = (error.max("d") / error.min("d")).max([dim for dim in error.dims if dim not in ("d", "kappa")])
-    low = spread.where(spread["kappa"] <= 1, drop=True)
+    low = spread.where(spread["kappa"] <= 4, drop=True)
     if not low.size:
-        raise NotMeasurable("needs κ ≤ 1")
+        raise NotMeasurable("needs κ ≤ 4")
     all_of_them = ", ".join(f"×{float(value):.2f} at κ = {float(value['kappa']):g}" for value in spread)
     return Finding(
-        holds=float(low.max()) < 2,
+        holds=float(low.max()) < 1.25,
         measured=f"×{float(low.max()):.2f} between d = {dataset['d'].values[0]:.0e} and {dataset['d'].values[-1]:.0e}",
         predicted="no dependence on d",
-        tolerance="within ×2 for κ ≤ 1",
+        tolerance="within ×1.25 for κ ≤ 4",
         detail=all_of_them,
     )
 
@@ -147,4 +152,5 @@ EXPERIMENT = Experiment(
         Option("relative_v0", float, "output scale at the start in units of v*"),
         *(option for option in family.OPTIONS if option.name in ("n", "m", "sigma_p") or not option.axis),
     ),
+    seconds={"smoke": 1, "laptop": 8, "paper": 500},
 )

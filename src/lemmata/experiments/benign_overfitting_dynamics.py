@@ -224,4 +224,5 @@ EXPERIMENT = Experiment(
     predict=predict,
     figures=figures,
     options=family.OPTIONS,
+    seconds={"smoke": 2, "laptop": 5, "paper": 30},
 )

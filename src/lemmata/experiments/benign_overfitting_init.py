@@ -26,7 +26,7 @@ def grid(size: str) -> "Grid":
 
     v0, init, seeds = {
         "smoke": ((0.003, 0.03, 0.3, 3.0), (1e-3, 1e-2, 1e-1), 2),
-        "laptop": ((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 5),
+        "laptop": ((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 20),
         "paper": (np.geomspace(1e-3, 10, 33), np.geomspace(1e-4, 0.1, 25), 20),
     }[size]
     return Grid((family.axis("v0", v0), family.axis("init", init), family.axis("seed", range(seeds))))
@@ -217,4 +217,5 @@ EXPERIMENT = Experiment(
     predict=predict,
     figures=figures,
     options=family.OPTIONS,
+    seconds={"smoke": 1, "laptop": 15, "paper": 400},
 )

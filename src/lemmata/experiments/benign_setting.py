@@ -119,7 +119,7 @@ def predictions(dataset: "xr.Dataset") -> "xr.Dataset":
     def path(*values: np.ndarray) -> tuple[np.ndarray, ...]:
         v0, n, signal, d, m, init, sigma_p = np.broadcast_arrays(*values)
         end = benign.training_path(v0, n, signal, d, m, sigma_p=sigma_p, steps=steps)
-        error = benign.predicted_error(v0, n, signal, d, m, init, sigma_p=sigma_p, margin=end.margin)
+        error = benign.predicted_error(v0, n, signal, d, m, init, sigma_p=sigma_p, steps=steps)
         boundary = benign.v0c(n, signal, d, m, sigma_p, margin=end.margin)
         return error, np.sqrt(2 * m) * end.output, boundary
 
@@ -135,7 +135,7 @@ def one_of_each(dataset: "xr.Dataset", *kept: str, of: str = "test_error") -> tu
     """The dataset at the first value of every axis of ``of`` but ``kept`` and ``seed``, and a note saying which."""
     others = [str(dim) for dim in dataset[of].dims if dim not in (*kept, "seed")]
     note = ", ".join(f"{dim} = {dataset[dim].values[0]}" for dim in others)
-    return dataset.isel({dim: 0 for dim in others}), f" ({note})" if note else ""
+    return dataset.isel(dict.fromkeys(others, 0)), f" ({note})" if note else ""
 
 
 def extremes(dataset: "xr.Dataset", name: str = "v0") -> list[Any]:

@@ -82,7 +82,7 @@ class Experiment:
         predict: dataset → dataset of theory variables on the same coordinates.
         figures: dataset with its predictions → file name without ending → figure.
         options: what a user may set beyond the size.
-        seconds: size → time measured on two cores, for the list.
+        seconds: size → about how long a run takes on one thread of a laptop, for the list.
     """
 
     name: str

@@ -64,7 +64,8 @@ class TestError:
 
     Attributes:
         error: probability of an error, in [0, 1]; unbiased.
-        standard_error: of ``error``, from 16 independent randomisations, so itself known to a fifth.
+        standard_error: of ``error``, from 16 independent randomisations, so itself known to a fifth; above a tenth of
+            ``error`` (many failure points) estimates are skewed and it may be too small: raise ``draws`` there.
         failure_points: int64, distinct failure points used, the larger number of the two labels: above 1 the tail has
             several sources, at 8 there may be more than were looked for and ``error`` may miss some; 0 for ``plain``.
         cross_check: plain Monte Carlo estimate where ``error`` exceeds 1e-3, else NaN.

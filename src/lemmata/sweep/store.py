@@ -68,8 +68,9 @@ class Store:
             if side.start % step or side.stop != min(side.start + step, size):
                 raise ValueError(f"{tile} is not a whole chunk of the store, whose tiles are {self.shape}; cut it anew")
         for name, array in self._arrays.items():
-            array[tile.region] = arrays[name].reshape(*tile.shape, *array.shape[len(tile.shape) :])
-        self._mark[tile.region] = np.ones(tile.shape, bool)
+            shape = (*tile.shape, *array.shape[len(tile.shape) :])
+            array.set_basic_selection(tile.region, arrays[name].reshape(shape))
+        self._mark.set_basic_selection(tile.region, np.ones(tile.shape, bool))
 
     def add_wall_time(self, seconds: float) -> None:
         """Count the time of one session towards the attribute ``wall_seconds``."""
@@ -216,6 +217,8 @@ def held(path: Path) -> Iterator[None]:
         raise BlockingIOError(
             f"another process is sweeping into {path}; wait for it, or choose another folder"
         ) from None
+    except OSError:
+        pass  # some network file systems have no locks; a sweep is worth more there than its guard
     try:
         yield
     finally:
@@ -229,6 +232,7 @@ def _sweep_up(path: Path) -> None:
 
 
 def consolidate(store: ZarrStore) -> None:
+    """Write all metadata into one file, which makes opening fast."""
     with warnings.catch_warnings():
         # One file to read at opening; xarray does the same by default, and other readers ignore it.
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")

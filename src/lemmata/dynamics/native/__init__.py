@@ -61,8 +61,10 @@ def applies(run: Run, sample: Sample) -> bool:
     return fits and _library() is not None
 
 
-def advance(engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, step: int, until: int) -> None:
-    """Takes the steps ``step .. until - 1`` of every cell, changing ``point`` and ``ends`` in place.
+def advance(
+    engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, steps: tuple[int, int], threads: int
+) -> None:
+    """Takes the steps ``steps[0] .. steps[1] - 1`` of every cell, changing ``point`` and ``ends`` in place.
 
     Args:
         point: ``"coefficients"`` ``(c, r, k)`` and, if it moves, ``"output"`` ``(c, r)``.
@@ -76,7 +78,7 @@ def advance(engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, st
     dtype = point["coefficients"].dtype
     # Output weights that do not move are stepped by zero, on a copy.
     output = head["output"] if "output" in point else head["output"].clone()
-    eta_head = eta * torch.as_tensor(rule.head_ratio if "output" in point else 0.0).to(eta)
+    eta_head = eta * torch.as_tensor(rule.head_ratio if "output" in point else 0.0, dtype=eta.dtype)
     assert isinstance(sample, TwoPatchSample)
     assert isinstance(sample.signal, Shared)
     truth = sample.signal.sign
@@ -88,17 +90,17 @@ def advance(engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, st
     function = getattr(library, f"train_{_NAMES[dtype]}")
     pointers = [ctypes.c_void_p(item.data_ptr()) for item in arrays]
     long, double = ctypes.c_long, ctypes.c_double
-    parts = min(torch.get_num_threads(), cells)
+    parts = min(threads, cells)
 
-    def run_part(part: int, first: int, steps: int) -> int:
+    def run_part(part: int, first: int, count: int) -> int:
         span = long(cells * part // parts), long(cells * (part + 1) // parts)
         stop, limit = double(ends.stop_loss or 0.0), double(ends.diverged_at)
-        return function(*span, long(k - 1), long(r), long(steps), long(first), stop, limit, *pointers)
+        return function(*span, long(k - 1), long(r), long(count), long(first), stop, limit, *pointers)
 
     with ThreadPoolExecutor(parts) as pool:
-        for first in range(step, until, _STEPS_PER_CALL):
-            steps = min(_STEPS_PER_CALL, until - first)
-            if any(pool.map(lambda part, first=first, steps=steps: run_part(part, first, steps), range(parts))):
+        for first in range(*steps, _STEPS_PER_CALL):
+            count = min(_STEPS_PER_CALL, steps[1] - first)
+            if any(pool.map(lambda part, first=first, count=count: run_part(part, first, count), range(parts))):
                 raise MemoryError(f"{cells} cells of {r} filters and {k} vectors were asked for; take smaller tiles")
     for item, array in zip(held, arrays, strict=True):
         if array is not item:

@@ -1,0 +1,266 @@
+"""Microseconds per cell and step of one and the same training: loops as they are usually written, and the engines.
+
+    python -m benchmarks.phase_diagram            # the tables of the README
+    python -m benchmarks.phase_diagram --rounds 9
+
+The cells are those of a phase diagram: n = 50, m = 10, full-batch gradient descent, both layers, float32. Opponents
+run in R^d: *loop*, a plain PyTorch module trained by autograd and SGD, one cell after another; *vmap*, the same loss
+through ``torch.func`` for 64 cells at once. Every row takes the better of one thread and all threads; rows are
+interleaved round by round and medians are shown. The last table times sampling at d = 10^3 and 10^9, the test error,
+and the bookkeeping of a sweep.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+import lemmata as lm
+from lemmata.cells import cell_seeds
+from lemmata.dynamics import native
+from lemmata.dynamics.train import draw
+from lemmata.sweep import sweep
+
+N, M, SIGNAL, V0 = 50, 10, 5.0, 0.5
+
+
+class TwoLayer(nn.Module):
+    """The network as a module: filters shared by two patches, ReLU, one output weight per filter."""
+
+    def __init__(self, filters: torch.Tensor, output: torch.Tensor):
+        super().__init__()
+        self.filters, self.output = nn.Parameter(filters), nn.Parameter(output)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x @ self.filters.T).sum(1) @ self.output
+
+
+def explicit(d: int, cells: int, device: str = "cpu") -> tuple[torch.Tensor, ...]:
+    """Images (c, n, 2, d), labels (c, n), filters (c, r, d), output (c, r)."""
+    run = lm.Run(lm.SignalNoise(N, d, SIGNAL), lm.TwoLayerCNN(M, V0), engine="direct", dtype="float32", device=device)
+    keys = cell_seeds(0, range(cells), device)
+    sample = draw(run, keys)
+    first = sample.vectors[:, :1] * sample.labels.unsqueeze(2)
+    images = torch.stack([first, sample.vectors[:, 1:]], dim=2)
+    return images, sample.labels, sample.filters, run.net.initial_head(keys)["output"].float()
+
+
+def loop(d: int, steps: int, device: str = "cpu") -> Callable[[], float]:
+    """One cell after another, by autograd in R^d; returns seconds per cell and step."""
+    images, labels, filters, output = explicit(d, 1, device)
+
+    def run() -> float:
+        net = TwoLayer(filters[0].clone(), output[0].clone())
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        started = now(device)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            nn.functional.softplus(-labels[0] * net(images[0])).mean().backward()
+            optimizer.step()
+        return (now(device) - started) / steps
+
+    return run
+
+
+def vmap(d: int, steps: int, cells: int, device: str = "cpu") -> Callable[[], float]:
+    """Many cells at once, through torch.func.vmap in R^d."""
+    images, labels, filters, output = explicit(d, cells, device)
+
+    def loss(filters: torch.Tensor, output: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return nn.functional.softplus(-y * (torch.relu(x @ filters.T).sum(1) @ output)).mean()
+
+    gradient = torch.func.vmap(torch.func.grad(loss, argnums=(0, 1)))
+
+    def run() -> float:
+        w, v = filters, output
+        started = now(device)
+        for _ in range(steps):
+            dw, dv = gradient(w, v, images, labels)
+            w, v = w - 0.01 * dw, v - 0.01 * dv
+        return (now(device) - started) / steps / cells
+
+    return run
+
+
+def engine(name: str, d: int, steps: int, cells: int, kernel: bool = False, **fields: str) -> Callable[[], float]:
+    """One of our engines, without sampling and probes: the difference of a long and a short training."""
+    run = lm.Run(lm.SignalNoise(N, d, SIGNAL), lm.TwoLayerCNN(M, V0), rule=lm.GD(0.01), engine=name, **{
+        "dtype": "float32", **fields
+    })  # fmt: skip
+    device = run.device
+    sample = draw(run, cell_seeds(0, range(cells), device))
+
+    def run_once() -> float:
+        applies, times = native.applies, []
+        native.applies = applies if kernel else lambda *_: False  # type: ignore[assignment]
+        try:
+            for length in (steps // 5 or 1, steps):
+                started = now(device)
+                lm.train(replace(run, steps=length), range(cells), sample=sample)
+                times.append(now(device) - started)
+        finally:
+            native.applies = applies  # type: ignore[assignment]
+        return (times[1] - times[0]) / (steps - (steps // 5 or 1)) / cells
+
+    return run_once
+
+
+def now(device: str) -> float:
+    """Seconds, once the device is done."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def matmul_peak(device: str = "cpu") -> Callable[[], float]:
+    """Seconds per floating-point operation of one large float32 matrix product."""
+    a = torch.randn(2048, 2048, device=device)
+
+    def run() -> float:
+        started = now(device)
+        a @ a
+        return (now(device) - started) / (2 * 2048**3)
+
+    return run
+
+
+@dataclass
+class Row:
+    """A timed function and what it is compared with."""
+
+    label: str
+    d: int
+    run: Callable[[], float]
+    against: str | None = "loop"
+
+
+def measure(rows: list[Row], rounds: int) -> dict[str, float]:
+    """Median seconds of every row, the better of one thread and all, rounds interleaved."""
+    found: dict[tuple[str, int], list[float]] = {}
+    counts = sorted({1, os.cpu_count() or 1})
+    for turn in range(rounds + 1):
+        for row in rows:
+            for threads in counts:
+                torch.set_num_threads(threads)
+                seconds = row.run()
+                if turn:  # the first round warms up
+                    found.setdefault((f"{row.label}|{row.d}", threads), []).append(seconds)
+    medians = {key: statistics.median(values) for key, values in found.items()}
+    return {label: min(medians[(label, threads)] for threads in counts) for label in {key[0] for key in found}}
+
+
+def speed_rows(device: str) -> list[Row]:
+    """The rows of the main table."""
+    on = {"device": device}
+    many = 512 if device == "cpu" else 16384
+    rows = []
+    for d in (2000, 10_000):
+        rows += [
+            Row("loop", d, loop(d, 40, device), None),
+            Row("vmap, 64 cells", d, vmap(d, 6, 64, device)),
+            Row("direct, 64 cells", d, engine("direct", d, 10, 64, **on)),
+        ]
+        rows += [
+            Row("compressed, 64 cells", d, engine("compressed", d, 40, 64, **on)),
+            Row(f"gram in PyTorch, {many} cells", d, engine("gram", d, 60, many, **on)),
+        ]
+        if device == "cpu" and native._library() is not None:
+            rows.append(Row(f"gram, {many} cells", d, engine("gram", d, 200, many, kernel=True)))
+            rows.append(
+                Row(f"gram, {many} cells, float64", d, engine("gram", d, 200, many, kernel=True, dtype="float64"))
+            )
+    return rows
+
+
+def speed_table(device: str, rounds: int) -> Table:
+    """Microseconds per cell-step, ratio to the loop, and share of the machine's matrix-product peak."""
+    rows = [*speed_rows(device), Row("peak", 0, matmul_peak(device), None)]
+    seconds = measure(rows, rounds)
+    peak = 1 / seconds["peak|0"]
+    work = 2 * (2 * M) * (N + 1) ** 2  # A = A_0 + B G, the product that a gram step cannot do without
+    where = f"{os.cpu_count()} cores" if device == "cpu" else torch.cuda.get_device_name()
+    table = Table(title=f"n = {N}, m = {M}, float32 on {where}; matrix-product peak {peak / 1e9:.0f} GFLOP/s")
+    for column in ("d", "", "µs per cell and step", "times the loop", "of the peak"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in rows[:-1]:
+        taken = seconds[f"{row.label}|{row.d}"]
+        ratio = f"{seconds[f'loop|{row.d}'] / taken:,.1f}" if row.against else "1"
+        share = f"{work / taken / peak:.0%}" if row.label.startswith("gram") else ""
+        table.add_row(f"{row.d:,}", row.label, f"{1e6 * taken:,.2f}", ratio, share)
+    return table
+
+
+def whole_cells(rounds: int) -> Table:
+    """Sampling and training at two dimensions, the test error, and the bookkeeping of a sweep."""
+    base = lm.Run(lm.SignalNoise(40, 2000, 4.0), lm.TwoLayerCNN(M, V0), steps=600)
+    error = replace(base, probes=("test_error", "test_error_se"), steps=1)
+
+    def per_cell(run: lm.Run, cells: int = 128) -> Callable[[], float]:
+        def timed() -> float:
+            started = time.perf_counter()
+            lm.train(run, range(cells))
+            return (time.perf_counter() - started) / cells
+
+        return timed
+
+    def bookkeeping() -> float:
+        """Share of a stored sweep's time that is not spent in its body."""
+        body, spent = lm.TrainingBody(replace(base, probes=("train_loss", "test_error"))), []
+
+        class Timed:
+            def __getattr__(self, name: str):
+                return getattr(body, name)
+
+            def run(self, points):
+                started = time.perf_counter()
+                arrays = body.run(points)
+                spent.append(time.perf_counter() - started)
+                return arrays
+
+        grid = lm.Grid.of(n=(20, 40, 60, 80), signal=(2.0, 3.0, 4.0, 5.0), seed=range(16))
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            sweep(Timed(), grid, Path(folder) / "data.zarr", progress=False)
+            whole = time.perf_counter() - started
+        return 1 - sum(spent) / whole
+
+    rows = [
+        Row("a cell of 600 steps, sampling included, d = 10^3", 0, per_cell(base.at({"d": 1000})), None),
+        Row("a cell of 600 steps, sampling included, d = 10^9", 0, per_cell(base.at({"d": 10**9})), None),
+        Row("one step", 0, per_cell(replace(error, probes=("train_loss",))), None),
+        Row("one step and the test error", 0, per_cell(error), None),
+        Row("bookkeeping", 0, bookkeeping, None),
+    ]
+    seconds = {label.split("|")[0]: value for label, value in measure(rows, rounds).items()}
+    table = Table(title="Whole cells: n = 40, m = 10, float64")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for row in rows[:2]:
+        table.add_row(row.label, f"{1e3 * seconds[row.label]:.2f} ms")
+    table.add_row("d = 10^9 against d = 10^3", f"{seconds[rows[1].label] / seconds[rows[0].label]:.2f}")
+    table.add_row("test error", f"{1e3 * (seconds[rows[3].label] - seconds[rows[2].label]):.2f} ms per cell")
+    table.add_row("storing and bookkeeping of a sweep of 256 cells", f"{seconds['bookkeeping']:.1%} of its time")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds counted, after one to warm up")
+    rounds = parser.parse_args().rounds
+    console = Console()
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        console.print(speed_table(device, rounds))
+    console.print(whole_cells(rounds))
+
+
+if __name__ == "__main__":
+    main()
