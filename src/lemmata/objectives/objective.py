@@ -56,6 +56,10 @@ class Objective:
     draws: ClassVar[bool] = False
     """Whether every step sees new randomness, so that the loss is an expectation that steps sample."""
 
+    def reached(self, sample: Any) -> int | None:
+        """How many leading data vectors gradients reach; None is all. The others are seen and never enter a filter."""
+        return None
+
     def loss(self, products: Products) -> Tensor:
         """The loss of every cell, ``(c,)``, from ``products`` alone; cells must not mix."""
         raise TypeError(f"{type(self).__name__} has no loss; write loss(self, products) -> (c,)")
