@@ -94,7 +94,9 @@ def _wait(device: str) -> None:
 
 
 def main() -> None:
-    table = Table("objective", "loop in R^d, µs", "gram, µs", "gram × 64, µs", "ratio", "ratio × 64", title="per cell and step")
+    table = Table(
+        "objective", "loop in R^d, µs", "gram, µs", "gram × 64, µs", "ratio", "ratio × 64", title="per cell and step"
+    )
     for row in rows():
         table.add_row(*[value if isinstance(value, str) else f"{value:,.1f}" for value in row.values()])
     Console().print(table)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lemmata.cells import normal, per_cell
 from lemmata.check import require
+from lemmata.data.paired import PairedSample
 from lemmata.objectives.objective import Gradient, Objective, Products
 
 
@@ -79,33 +80,40 @@ class InfoNCE(Objective):
         logits = self.logits(products, query, positive, keys)
         return (products.weights.unsqueeze(1) * _surprise(logits)).sum(-1)
 
+    def reached(self, sample: PairedSample) -> int | None:
+        """Augmented views stay out of the filters while keys are held fixed."""
+        return 1 + sample.noise.n if self.stop_gradient else None
+
     def gradient(self, products: Products) -> tuple[Tensor, Gradient]:
         """The loss and its gradient, hand-written where keys are held fixed and similarities are dot products."""
         if self.normalise or not self.stop_gradient:
             return super().gradient(products)
         p, sample = products, products.sample
         signal, noise = sample.signal.read(p.A), sample.noise.read(p.A)
-        query, positive, keys = self.views(products)
-        logits = self.logits(products, query, positive, keys)
-        log_p = logits.log_softmax(-1)
-        diagonal = log_p.diagonal(dim1=-2, dim2=-1)
+        query, positive, keys = self._views(p, signal, noise)
+        logits = self.logits(p, query, positive, keys)
+        share = logits.softmax(-1)
+        own = share.diagonal(dim1=-2, dim2=-1)
         weights = p.weights.unsqueeze(1)
-        loss = -(weights * diagonal).sum((1, 2))
-        repel = log_p.exp()
-        own = 1 - diagonal.exp()
-        repel.diagonal(dim1=-2, dim2=-1).zero_()
+        # -log of the positive's share by way of the largest one, which never underflows.
+        surprise = logits.amax(-1) - logits.diagonal(dim1=-2, dim2=-1) - share.amax(-1).log()
+        missing = (own - 1).unsqueeze(-2)
+        own.zero_()
         scale = (weights / per_cell(self.tau, weights)).unsqueeze(-2)
-        slope = scale * (keys @ repel.mT - positive * own.unsqueeze(-2))  # -(weight_i / tau) D_i, (c, g, r, n)
+        slope = (keys @ share.mT + positive * missing) * scale  # -(weight_i / tau) D_i, (c, g, r, n)
         act = p.net.activation
         gradient = torch.zeros_like(p.A)
         sample.signal.write(slope * act.derivative(signal), gradient)
         sample.noise.write(slope * act.derivative(noise), gradient)
-        return loss, Gradient(gradient, None if p.Q is None else torch.zeros_like(p.Q), {})
+        return (weights * surprise).sum((1, 2)), Gradient(gradient, None, {})
 
     def views(self, products: Products) -> tuple[Tensor, Tensor, Tensor]:
         """Features ``(c, g, r, n)`` of the queries, of their positive keys, and of the keys of negatives."""
+        sample, A = products.sample, products.A
+        return self._views(products, sample.signal.read(A), sample.noise.read(A))
+
+    def _views(self, products: Products, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         p, sample = products, products.sample
-        signal, noise = sample.signal.read(p.A), sample.noise.read(p.A)
         query = p.net.features(signal, noise)
         if sample.modalities == 2:
             positive = keys = query.flip(1)

@@ -121,7 +121,9 @@ def probe_regime(n: float, d: float, signal: float, sigma_p: float = 1.0) -> Pro
     race, strength = float(n_snr2(n, signal, d, sigma_p)), float((signal / sigma_p) ** 2 / d**0.5)
     reasons = []
     if race >= THRESHOLDS["opposite"]:
-        reasons.append(f"n·SNR² = {race:.3g} is above {THRESHOLDS['opposite']:g}, where one modality learns signal first")
+        reasons.append(
+            f"n·SNR² = {race:.3g} is above {THRESHOLDS['opposite']:g}, where one modality learns signal first"
+        )
     if strength >= READABLE:
         reasons.append(
             f"SNR²√d = {strength:.3g} is not small, so a good head reads the class although noise is memorised; "
