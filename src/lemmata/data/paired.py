@@ -166,7 +166,8 @@ class PairedSignalNoise:
             second = torch.cat([self._signal(noise2, strength), self._avoid(noise2)], 1)
             vectors = _stack(torch.cat(first, 1), second)
             filters = _stack(filters, rows2[:, n:]) * init[:, None, :, None]
-            curvature = torch.maximum(ones * curvature, ones * _curvature(strength, self.sigma_p2, d2, n))
+            # Each encoder moves by its own data and the other's features, so the geometric mean sets the pace.
+            curvature = (curvature * _curvature(strength, self.sigma_p2, d2, n)) ** 0.5
         scales = [ones * torch.as_tensor(s, dtype=torch.float64) for s in (self.sigma_p, self.sigma_p2)]
         return PairedSample(
             vectors=vectors,
@@ -205,7 +206,8 @@ class PairedSignalNoise:
 
 
 def _curvature(signal: float | Tensor, sigma: float | Tensor, d: int | Tensor, n: int) -> Tensor:
-    return torch.as_tensor(signal) ** 2 + torch.as_tensor(sigma) ** 2 * d / n
+    signal, sigma = (torch.as_tensor(value, dtype=torch.float64) for value in (signal, sigma))
+    return signal**2 + sigma**2 * d / n
 
 
 def _stack(first: Tensor, second: Tensor) -> Tensor:

@@ -116,7 +116,7 @@ def probe_regime(n: float, d: float, signal: float, sigma_p: float = 1.0) -> Pro
         ValueError: an argument that is not a number above 0.
     """
     for name, value in {"n": n, "d": d, "signal": signal, "sigma_p": sigma_p}.items():
-        if not (np.isscalar(value) and np.isfinite(value) and value > 0):  # type: ignore[operator,arg-type,type-var]
+        if not (np.isscalar(value) and np.isfinite(value) and value > 0):  # type: ignore[operator]
             raise ValueError(f"{name} = {value!r} was asked for; probe_regime takes one number above 0")
     race, strength = float(n_snr2(n, signal, d, sigma_p)), float((signal / sigma_p) ** 2 / d**0.5)
     reasons = []
