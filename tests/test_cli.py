@@ -1,5 +1,6 @@
 """The command line on a toy experiment: what it prints, what it writes, and how it ends."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def grows(dataset):
 
 
 def draw(dataset):
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     figure, axes = new_figure()
@@ -211,6 +212,15 @@ def test_an_unfinished_or_foreign_folder_is_refused(tmp_path, capsys):
     (tmp_path / "foreign" / "data.zarr" / "zarr.json").write_text("{}")
     assert "foreign" in refusal(capsys, "run", "toy-growth", "--out", "foreign")
     assert "foreign" in refusal(capsys, "check", "foreign")
+
+
+def test_a_fault_in_a_claim_is_not_passed_off_as_a_bad_request(monkeypatch):
+    def faulty(dataset):
+        raise ValueError("a mistake in the predicate")
+
+    register(dataclasses.replace(TOY, claims=(Claim("faulty", "it is right", "derived here", faulty, registry.SIZES),)))
+    with pytest.raises(ValueError, match="mistake"):
+        lemmata("run", "toy-growth", "--size", "smoke")
 
 
 def test_ctrl_c_is_one_sentence_and_130(capsys):

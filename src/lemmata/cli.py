@@ -6,11 +6,13 @@ stream), 130 for Ctrl-C.
 
 import contextlib
 import dataclasses
+import functools
 import io
+import operator
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (the console script exits with it)."""
     try:
         command = _parse(list(sys.argv[1:] if arguments is None else arguments))
-        actions = {List: _list, Run: _run, Check: _check, Show: _show}
+        actions: dict[type, Callable[[Any], int]] = {List: _list, Run: _run, Check: _check, Show: _show}
         return next(act(command) for kind, act in actions.items() if isinstance(command, kind))
     except Refused as refusal:
         print(f"lemmata: {refusal}", file=sys.stderr)
@@ -113,6 +115,7 @@ def _run(command: Run) -> int:
         plan = explain(body, grid, workers=workers)
         Console().print(plan)
         sweep(body, grid, folder / DATA, executor=asked.executor)
+    with _refusing(OSError):
         dataset, verdicts = conclude(experiment, asked.size, folder)
     _report(experiment, dataset, verdicts, folder)
     return 0
@@ -125,6 +128,7 @@ def _check(command: Check) -> int:
     with _refusing():
         folder = _folder(command.run)
         experiment, size = finished(folder)
+    with _refusing(OSError):
         _, verdicts = conclude(experiment, size, folder)
     if command.markdown:
         print(markdown_table(verdicts))
@@ -139,6 +143,7 @@ def _show(command: Show) -> int:
     with _refusing():
         folder = _folder(command.run)
         experiment, size = finished(folder)
+    with _refusing(OSError):
         dataset, _ = conclude(experiment, size, folder)
     _draw(experiment, dataset, folder)
     return 0
@@ -174,13 +179,17 @@ def _folder(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """What the rooms below raise for a request they cannot meet, as a refusal."""
+def _refusing(*only: type[Exception]) -> Iterator[None]:
+    """What the rooms below raise for a request they cannot meet, as a refusal; with ``only``, nothing but these.
+
+    A fault in a claim or a prediction is no refusal: it keeps its traceback.
+    """
     from lemmata.sweep import SweepError
 
+    kinds = only or (ValueError, TypeError, OSError, ImportError, SweepError)
     try:
         yield
-    except (ValueError, TypeError, OSError, SweepError) as error:
+    except kinds as error:
         raise Refused(" ".join(str(error).split())) from error
 
 
@@ -191,13 +200,7 @@ def _parse(arguments: list[str]) -> Any:
     if arguments[:1] == ["run"] and arguments[1:] and not arguments[1].startswith("-"):
         with _refusing():
             find(arguments[1])
-    named = tyro.conf.subcommand
-    commands: Any = (
-        Annotated[List, named("list")]
-        | Annotated[_run_command(), named("run")]
-        | Annotated[Check, named("check")]
-        | Annotated[Show, named("show")]
-    )
+    commands = _either({"list": List, "run": _run_command(), "check": Check, "show": Show})
     flat = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     errors = io.StringIO()
     try:
@@ -212,12 +215,15 @@ def _parse(arguments: list[str]) -> Any:
     return command
 
 
+def _either(kinds: dict[str, type]) -> Any:
+    """The union of several dataclasses, each a subcommand."""
+    named = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items()]
+    return functools.reduce(operator.or_, named)
+
+
 def _run_command() -> type:
     """``run`` with one subcommand for each experiment, whose options are those that the experiment names."""
-    choices: Any = None
-    for name, experiment in experiments().items():
-        one = Annotated[_arguments(experiment), tyro.conf.subcommand(name)]
-        choices = one if choices is None else choices | one
+    choices = _either({name: _arguments(experiment) for name, experiment in experiments().items()})
     return dataclasses.make_dataclass(
         "Run", [("of", choices)], bases=(Run,), frozen=True, namespace={"__doc__": Run.__doc__}
     )

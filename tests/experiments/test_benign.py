@@ -184,6 +184,16 @@ def test_digits_transition_is_read_off_where_the_error_crosses():
     assert not digits.transition_moves_with_n(flat).holds
 
 
+def test_a_short_run_leaves_the_late_ratio_undecided(tmp_path):
+    from lemmata.sweep import sweep
+
+    experiment = find("benign-overfitting-dynamics")
+    body, grid = experiment.configure("smoke", {"steps": 30})
+    sweep(body, grid, tmp_path / "data.zarr", progress=False)
+    _, found = conclude(experiment, "smoke", tmp_path)
+    assert {verdict.claim: verdict.holds for verdict in found}["small-start-keeps-ratio"] is None
+
+
 # -- run small -------------------------------------------------------------------------------------------------------
 
 

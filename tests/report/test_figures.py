@@ -7,9 +7,11 @@ import xarray as xr
 from matplotlib.colors import LogNorm
 from PIL import Image
 
-from lemmata.report import figures, style
-from lemmata.report.figures import Scale, axis_label, curves, heat_map, threshold_map
+from lemmata.report import style
+from lemmata.report.curves import cloud, curves
+from lemmata.report.maps import Scale, heat_map, threshold_map
 from lemmata.report.statistics import seed_interval, t_quantile
+from lemmata.report.style import axis_label, value_label
 from lemmata.theory import benign
 from tests.benign_tables import init_map, phase_diagram
 
@@ -39,6 +41,8 @@ def test_scales_put_cells_where_their_values_are():
 def test_axis_label_has_name_and_units():
     assert axis_label(xr.DataArray(0.0, name="n", attrs={"long_name": "samples", "units": "1"})) == "samples"
     assert axis_label(xr.DataArray(0.0, name="n", attrs={"units": "s"})) == "n (s)"
+    assert value_label(coordinate([0.25]), 0.25) == "x = 0.25"
+    assert value_label(coordinate(["adam"]), "adam") == "adam"
 
 
 def test_heat_map_colours_the_right_cells_and_clips_honestly(error):
@@ -111,6 +115,20 @@ def test_curves_draw_measurement_solid_and_theory_dashed():
     assert axes[0, 0].get_xscale() == axes[0, 0].get_yscale() == "log"
 
 
+def test_a_cloud_shows_every_positive_cell_and_the_theory(error):
+    _, axes = style.new_figure()
+    kappa = benign.kappa(error.n, error.signal, 2000)
+    reach = np.geomspace(0.01, 100, 20)
+    theory = xr.DataArray(benign.error_from_kappa(reach), dims="kappa", coords={"kappa": reach})
+    cloud(axes[0, 0], kappa, error, "n", log="xy", theory=theory, limits=(1e-12, 1))
+    lines = axes[0, 0].get_lines()
+    points = np.concatenate([line.get_xydata() for line in lines[:-1]])
+    expected = np.stack([kappa.broadcast_like(error).values.ravel(), error.values.ravel()], axis=1)
+    np.testing.assert_allclose(points[np.lexsort(points.T)], expected[np.lexsort(expected.T)])
+    assert lines[-1].get_linestyle() == "--"
+    assert len({(line.get_marker(), line.get_color()[:3].tobytes()) for line in lines[:-1]}) == error.n.size
+
+
 def test_legends_lie_beside_the_data():
     figure, axes = style.new_figure()
     curves(axes[0, 0], init_map().test_error, "v0", "init", log="xy")
@@ -170,7 +188,7 @@ def test_a_figure_is_written_whole_or_not_at_all(tmp_path, error):
 def test_drawing_leaves_the_users_settings_alone(error):
     before = dict(matplotlib.rcParams)
     _, axes = style.new_figure()
-    figures.heat_map(axes[0, 0], error, "n", "signal")
+    heat_map(axes[0, 0], error, "n", "signal")
     assert dict(matplotlib.rcParams) == before
 
 

@@ -48,7 +48,7 @@ def kappa_at_level(dataset: "xr.Dataset", level: float = LEVEL) -> "xr.DataArray
     Interpolated linearly in log κ and log error between the signal strengths on either side.
     """
     kept = converged(dataset).dataset
-    error = np.log(kept["test_error"].mean("seed").where(kept["n"] >= 20, drop=True))
+    error: Any = np.log(kept["test_error"].mean("seed").where(kept["n"] >= 20, drop=True))
     log_kappa = np.log(family.kappa(kept)) + 0 * error
     below = error < np.log(level)
     crossing = below & ~below.shift(signal=1, fill_value=True)
@@ -155,14 +155,14 @@ CLAIMS = (
     Claim(
         "kappa-decides",
         f"the test error falls through {LEVEL} at the same κ whatever the sample size",
-        "Kou et al. 2023, Theorem; fixed output layer",
+        "Kou et al. 2023, up to constants; fixed output layer",
         kappa_decides,
         SIZES,
     ),
     Claim(
         "exponential-bound",
         "for κ ≥ 1 the test error is at most exp(−κ/C)",
-        "Kou et al. 2023, Theorem; fixed output layer",
+        "Kou et al. 2023, up to constants; fixed output layer",
         exponential_bound,
         SIZES,
     ),
@@ -190,7 +190,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 def phase_diagram(dataset: "xr.Dataset") -> "Figure":
     """Rows: largest and smallest output scale; columns: test error, and the same cut at the transition."""
-    from lemmata.report.figures import heat_map, threshold_map
+    from lemmata.report.maps import heat_map, threshold_map
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 
@@ -230,7 +230,7 @@ def phase_diagram(dataset: "xr.Dataset") -> "Figure":
 
 def collapse(dataset: "xr.Dataset") -> "Figure":
     """Test error against κ: all sample sizes fall on one curve."""
-    from lemmata.report.figures import cloud
+    from lemmata.report.curves import cloud
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 

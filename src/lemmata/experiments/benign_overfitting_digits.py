@@ -119,7 +119,7 @@ def harmful_at_high_noise(dataset: "xr.Dataset") -> Finding:
 def transition(dataset: "xr.Dataset") -> "xr.DataArray":
     """σp at which the mean test error rises through :data:`LEVEL`, per n and v0; interpolated in log σp."""
     error = _errors(dataset)
-    log_noise = np.log(error["sigma_p"]) + 0 * error
+    log_noise: Any = np.log(error["sigma_p"]) + 0 * error
     above = error > LEVEL
     crossing = above & ~above.shift(sigma_p=1, fill_value=True)
     before, start = error.shift(sigma_p=1), log_noise.shift(sigma_p=1)
@@ -161,7 +161,8 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
-    from lemmata.report.figures import curves, heat_map
+    from lemmata.report.curves import curves
+    from lemmata.report.maps import heat_map
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import benign_setting as family
-from lemmata.experiments.claims import Claim, Finding, at, converged
+from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment
 from lemmata.theory import benign
 
@@ -85,6 +85,8 @@ def large_output_stays(dataset: "xr.Dataset") -> Finding:
 def small_start_keeps_ratio(dataset: "xr.Dataset") -> Finding:
     part = at(converged(dataset).dataset, v0=SMALL)
     late = part.sel(step=part["step"] >= 60)
+    if late.sizes["step"] < 2:
+        raise NotMeasurable("needs records at several steps from 60 on")
     hidden, output = late["norm_hidden"].mean("seed"), late["norm_output"].mean("seed")
     worst = float(abs(hidden / output - 1).max())
     growth = min(float(norm[-1] / norm[0] - 1) for norm in (hidden, output))
@@ -170,7 +172,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
     """Rows: largest and smallest start; columns: what the filters learn, and the two norms."""
     import xarray as xr
 
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)
@@ -201,7 +203,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
 
 
 def ratio(dataset: "xr.Dataset") -> "Figure":
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)

@@ -147,7 +147,7 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
     """Test error, with where the start is as loud as the signal and where the output layer begins to grow."""
     import xarray as xr
 
-    from lemmata.report.figures import heat_map
+    from lemmata.report.maps import heat_map
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 
@@ -182,7 +182,7 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
 
 
 def init_curves(dataset: "xr.Dataset") -> "Figure":
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = family.one_of_each(dataset, "v0", "init")

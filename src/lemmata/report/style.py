@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -45,6 +46,18 @@ MEASURED: dict[str, Any] = {"linestyle": "-"}
 
 styled = rc_context(RC)
 """Decorator and context manager: draw with the house's settings and leave the user's alone."""
+
+
+def axis_label(array: xr.DataArray) -> str:
+    """``long_name (units)`` of an array or coordinate; its name stands in for a missing long name."""
+    name = str(array.attrs.get("long_name") or array.name or "")
+    units = str(array.attrs.get("units") or "")
+    return f"{name} ({units})" if units not in ("", "1") else name
+
+
+def value_label(coordinate: xr.DataArray, value: Any) -> str:
+    """``n = 20`` for a number; a word speaks for itself."""
+    return str(value) if isinstance(value, str) else f"{axis_label(coordinate)} = {value:g}"
 
 
 @styled
