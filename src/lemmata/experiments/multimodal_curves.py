@@ -221,7 +221,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 def curves_over_training(dataset: "xr.Dataset", negatives: str | None = None) -> "Figure":
     """Training loss, test accuracy, signal and noise over the steps, one and two modalities."""
-    from lemmata.report.figures import curves
+    from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen = dataset if negatives is None else dataset.sel(negatives=negatives)
