@@ -3,9 +3,10 @@
 A fresh sample has the signal patch y mu and a noise patch of which an encoder sees z ~ N(0, Sigma) alone, so its m
 features are
 
-    h = act(y a) + act(z),   a_r = <w_r, mu>,   Sigma = sigma_test^2 (Q - a a^T / |mu|^2)   (Q alone if noise has no mu),
+    h = act(y a) + act(z),   a_r = <w_r, mu>,   Sigma = sigma_test^2 (Q - a a^T / |mu|^2),
 
-drawn in m dimensions however large d is. Both classes have one covariance, and for the ReLU all moments are known:
+with Q alone where the noise is not orthogonal to mu: drawn in m dimensions however large d is. Both classes have one
+covariance, and for the ReLU all moments are known:
 
     E h | y=+1  -  E h | y=-1 = a,     E relu(z_r) = s_r / sqrt(2 pi),
     E relu(z_r) relu(z_q) = s_r s_q (sin t + (pi - t) cos t) / (2 pi),   cos t = Sigma_rq / (s_r s_q)

@@ -1,4 +1,4 @@
-"""Contrastive learning of one modality against two: early growth rates, thresholds, and when a head can tell them apart.
+"""Contrastive learning of one modality against two: early growth rates, thresholds, and what a head can still read.
 
 From small weights the InfoNCE softmax is uniform, and signal and noise activations of an encoder grow exponentially at
 
@@ -24,7 +24,7 @@ Number = Any
 """A float, an array, or anything with numpy's arithmetic, such as ``xarray.DataArray``."""
 
 THRESHOLDS = {"opposite": 2.0, "all": 4.0}
-"""n·SNR·SNR̃ above which signal outgrows noise, by the negatives of a sample: those of the other label, or all others."""
+"""n·SNR·SNR̃ above which signal outgrows noise, by a sample's negatives: those of the other label, or all others."""
 
 READABLE = 0.1
 """Strength of a probe from which a good linear head reads the class (measured: error 0.1 at 0.11, 0.35 at 0.03)."""
