@@ -12,6 +12,7 @@ import torch
 import lemmata as lm
 from lemmata.cells import cell_seeds
 from lemmata.dynamics.train import Training, draw
+from tests.laws_multimodal import CONTRASTIVE
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ MEMBERS: dict[str, lm.Run] = {
     "user's objective": lm.Run(DATA, NET, objective=Hinge(), rule=lm.GD(c=0.05)),
     "images": lm.Run(lm.ImageNoise(lm.load_digits((3, 8)), n=6, sigma_p=0.1, d=100), NET),
 }
+
+MEMBERS |= CONTRASTIVE
 
 
 def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
