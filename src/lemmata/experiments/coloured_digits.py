@@ -314,7 +314,7 @@ def logistic_head(
     linear = nn.Linear(features.shape[1], classes, dtype=torch.float64, device=features.device)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
-    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=300, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
     scaled = (features - centre) / scale
 
     def closure() -> Tensor:
