@@ -12,7 +12,11 @@ def require(name: str, value: Any, holds: Callable[[Any], bool], wanted: str) ->
     if isinstance(value, Tensor):
         return
     number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (number or isinstance(value, str)) or not holds(value):
+    try:
+        fits = (number or isinstance(value, str)) and holds(value)
+    except TypeError:  # a text where a number is compared
+        fits = False
+    if not fits:
         raise ValueError(f"{name} = {value!r} was asked for; {name} must be {wanted}")
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from lemmata.experiments.experiment import SIZES, Experiment, Option, experiments, find
 
@@ -72,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lemmata: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"\nlemmata: {interrupt or 'interrupted; the same command goes on where it was'}", file=sys.stderr)
+        print(f"\nlemmata: {str(interrupt) or 'interrupted; the same command goes on where it was'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -83,13 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(_: List) -> int:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("experiment", "paper", "shows", *SIZES):
-        table.add_column(heading, overflow="fold")
+    from rich.padding import Padding
+
+    console = Console()
     for name, experiment in experiments().items():
-        costs = [_cost(experiment, size) for size in SIZES]
-        table.add_row(f"[bold]{name}[/bold]", str(experiment.paper), experiment.shows, *costs)
-    Console().print(table)
+        sizes = ", ".join(f"{size} {_cost(experiment, size)}" for size in SIZES)
+        console.print(f"[bold]{name}[/bold]  {sizes}", highlight=False)
+        console.print(Padding(f"{experiment.shows} [dim]{experiment.paper}[/dim]", (0, 0, 1, 4)), highlight=False)
     return 0
 
 
@@ -97,7 +96,7 @@ def _cost(experiment: Experiment, size: str) -> str:
     from lemmata.sweep.progress import duration
 
     seconds = experiment.seconds.get(size)
-    time = "" if seconds is None else f"\n~ {duration(seconds)}"
+    time = "" if seconds is None else f" ≈ {duration(seconds)}"
     return f"{experiment.grid(size).cells:,} cells{time}"
 
 

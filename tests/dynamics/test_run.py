@@ -108,3 +108,18 @@ def test_convergence_is_a_small_gradient():
     run = lm.Run(lm.SignalNoise(6, 50, 2.0), lm.TwoLayerCNN(2), rule=lm.GD(weight_decay=0.05), steps=3000)
     trained = lm.train(dataclasses.replace(run, rule=lm.GD(c=0.1), stop_gradient=1e-2), range(3))
     assert (trained.status == lm.Status.CONVERGED).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: lm.train(RUN.data), "train takes a lemmata.Run"),
+        (lambda: lm.train(RUN, 5), "seeds = 5 was asked for; give one seed per cell"),
+        (lambda: lm.train(RUN, range(0)), "give one seed per cell"),
+        (lambda: lm.Run(None, RUN.net), "data = None was given, which has no sample"),
+        (lambda: lm.SignalNoise(4, 10, "strong"), "signal = 'strong' was asked for; signal must be above 0"),
+    ],
+)
+def test_what_is_no_run_is_refused(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()

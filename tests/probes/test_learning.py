@@ -46,13 +46,14 @@ def test_probes_are_what_their_names_say():
 
 @pytest.mark.parametrize("name", ["plain", "isotropic noise, flips", "leaky", "gelu", "fixed output"])
 def test_error_of_a_trained_network_is_that_of_test_points(name):
-    run = dataclasses.replace(MEMBERS[name], probes=("test_error", "test_error_se"), steps=60)
+    run = dataclasses.replace(MEMBERS[name], probes=("test_error", "test_error_se", "test_error_check"), steps=60)
     trained = lm.train(run, range(2))
     (law,) = fresh_points(trained.final)
     for cell in range(2):
         counted, spread = plain_error(law, cell, 200_000)
-        found, own = (trained.records[key][cell, 0] for key in run.probes)
+        found, own, check = (trained.records[key][cell, 0] for key in run.probes)
         assert abs(found - counted) < 5 * (own**2 + spread**2) ** 0.5
+        assert abs(check - counted) < 5 * (counted / 16384 + spread**2) ** 0.5
 
 
 def test_error_with_weights_per_patch_averages_both_orders():

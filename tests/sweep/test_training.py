@@ -36,6 +36,15 @@ def test_every_cell_is_the_training_at_its_point():
     assert dataset.sizes == {"n": 2, "signal": 3, "d": 2, "seed": 3}
 
 
+def test_a_run_is_swept_as_it_is_and_anything_else_refused():
+    run = dataclasses.replace(RUN, probes=("train_loss",))
+    assert sweep(run, lm.Grid.of(seed=range(2)), progress=False)["train_loss"].shape == (2,)
+    with pytest.raises(TypeError, match="a sweep runs a"):
+        sweep("run", lm.Grid.of(seed=range(2)))
+    with pytest.raises(TypeError, match=r"write Grid.of\(n=\(10, 20\)\)"):
+        sweep(run, {"n": (10, 20)})
+
+
 def test_dimension_batches_only_where_coordinates_compress():
     body = lm.TrainingBody(RUN)
     assert body.shape_axes(GRID) == ("n",)

@@ -56,6 +56,9 @@ class Run:
     seed_root: int = 0
 
     def __post_init__(self) -> None:
+        for part, needed in (("data", "sample"), ("net", "initial_head"), ("objective", "loss"), ("rule", "move")):
+            if not hasattr(getattr(self, part), needed):
+                raise TypeError(f"{part} = {getattr(self, part)!r} was given, which has no {needed}; see lemmata.Run")
         require_whole("steps", self.steps, 1, "the number of steps")
         require("engine", self.engine, lambda x: x in ENGINES, "one of " + ", ".join(ENGINES))
         require("dtype", self.dtype, lambda x: x in ("float64", "float32"), "float64 or float32")

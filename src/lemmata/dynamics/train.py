@@ -55,6 +55,10 @@ def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | No
     Raises:
         ValueError: by the run's own checks, or if ``sample`` holds another number of cells than ``seeds``.
     """
+    if not isinstance(run, Run):
+        raise TypeError(f"train takes a lemmata.Run and was given {run!r}; write train(Run(data, net, ...), seeds)")
+    if isinstance(seeds, int) or not len(seeds):
+        raise ValueError(f"seeds = {seeds!r} was asked for; give one seed per cell, e.g. seeds=range(8)")
     keys = cell_seeds(run.seed_root, seeds, run.device)
     with torch.no_grad(), one_for_torch(run.engine_used != "direct") as threads:
         sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)

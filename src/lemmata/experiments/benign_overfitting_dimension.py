@@ -29,6 +29,7 @@ _MARGIN = 5.0
 
 
 def grid(size: str) -> "Grid":
+    """Dimension by κ at several multiples of v*."""
     from lemmata.sweep import Grid
 
     d, kappa, relative, seeds = {
@@ -60,6 +61,7 @@ class AtFixedKappa:
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Training at points given by κ and v0/v* instead of signal and v0."""
     fixed = {"n": 40, "m": 20 if size == "paper" else 10, "sigma_p": 1.0, **changes}
     change = AtFixedKappa(fixed["n"], fixed["m"], fixed["sigma_p"])
     return Reparametrised(family.training(size, **fixed), ("kappa", "relative_v0"), change)
@@ -77,6 +79,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 
 def dimension_drops_out(dataset: "xr.Dataset") -> Finding:
+    """Largest ratio of mean test errors between dimensions, at equal κ."""
     error = converged(dataset).dataset["test_error"].mean("seed")
     if error.sizes.get("d", 1) < 2:
         raise NotMeasurable("needs several dimensions")
@@ -113,6 +116,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Test error against κ, a curve for each dimension."""
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 

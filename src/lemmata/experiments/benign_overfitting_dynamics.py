@@ -30,6 +30,7 @@ PROBES = (
 
 
 def grid(size: str) -> "Grid":
+    """A few output scales, many seeds."""
     from lemmata.sweep import Grid
 
     v0, seeds = {
@@ -41,6 +42,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Training recorded at many steps."""
     return family.training(size, probes=PROBES, **{"n": 40, "signal": 5.0, "record": RECORD, **changes})
 
 
@@ -71,6 +73,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 
 def large_output_stays(dataset: "xr.Dataset") -> Finding:
+    """Change of the output layer's norm from the first to the last step."""
     norm = at(converged(dataset).dataset, v0=LARGE)["norm_output"].mean("seed")
     change = float(norm[-1] / norm[0] - 1)
     predicted = at(dataset, v0=LARGE)["norm_output_predicted"]
@@ -83,6 +86,7 @@ def large_output_stays(dataset: "xr.Dataset") -> Finding:
 
 
 def small_start_keeps_ratio(dataset: "xr.Dataset") -> Finding:
+    """Worst distance of the ratio of norms from 1 after step 60, and growth since."""
     part = at(converged(dataset).dataset, v0=SMALL)
     late = part.sel(step=part["step"] >= 60)
     if late.sizes["step"] < 2:
@@ -99,6 +103,7 @@ def small_start_keeps_ratio(dataset: "xr.Dataset") -> Finding:
 
 
 def norm_gap_is_conserved(dataset: "xr.Dataset") -> Finding:
+    """Drift of the difference of squared norms along training."""
     part = at(converged(dataset).dataset, v0=SMALL)
     gap = benign.norm_gap(part["norm_hidden"], part["norm_output"])
     drift = float((abs(gap - gap.isel(step=0)).max("step") / part["norm_output"].isel(step=-1) ** 2).max())
@@ -111,6 +116,7 @@ def norm_gap_is_conserved(dataset: "xr.Dataset") -> Finding:
 
 
 def final_norms_are_predicted(dataset: "xr.Dataset") -> Finding:
+    """Worst relative error of the predicted norms at the last step."""
     kept, errors = converged(dataset).dataset, {}
     for name in ("norm_hidden", "norm_output"):
         last = kept[name].mean("seed").isel(step=-1)
@@ -160,6 +166,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """Trajectories, and the ratio of the norms."""
     return {"trajectories": trajectories(dataset), "ratio": ratio(dataset)}
 
 
@@ -203,6 +210,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
 
 
 def ratio(dataset: "xr.Dataset") -> "Figure":
+    """The ratio of the layers' norms over steps."""
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def grid(size: str) -> "Grid":
+    """Output scale by filter scale."""
     from lemmata.sweep import Grid
 
     v0, init, seeds = {
@@ -33,6 +34,7 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, **changes: Any) -> "Body":
+    """Training at the sample size and signal of the map."""
     return family.training(size, **{"n": 40, "signal": 5.0, **changes})
 
 
@@ -43,6 +45,7 @@ def loudness(dataset: "xr.Dataset") -> "xr.DataArray":
 
 
 def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+    """Growth of the output layer and the error with the start's noise, as theory has them."""
     import xarray as xr
 
     found = family.predictions(dataset)
@@ -61,6 +64,7 @@ def _growth(dataset: "xr.Dataset") -> "xr.DataArray":
 
 
 def growth_is_predicted(dataset: "xr.Dataset") -> Finding:
+    """Worst relative error of the predicted growth |v_T|/v0 over quiet starts."""
     growth = _growth(dataset)
     quiet = growth.where(dataset["init"] <= 0.03)
     if not bool(quiet.notnull().any()):
@@ -77,6 +81,7 @@ def growth_is_predicted(dataset: "xr.Dataset") -> Finding:
 
 
 def loud_corner_is_harmful(dataset: "xr.Dataset") -> Finding:
+    """Smallest test error where the start's noise is as large as the signal's output."""
     error = converged(dataset).dataset["test_error"].mean("seed").where(dataset["loudness"] >= 1)
     if not bool(error.notnull().any()):
         raise NotMeasurable("no cell has σ0σp√d·v0√m ≥ 1")
@@ -89,6 +94,7 @@ def loud_corner_is_harmful(dataset: "xr.Dataset") -> Finding:
 
 
 def small_starts_are_alike(dataset: "xr.Dataset") -> Finding:
+    """Largest ratio of test errors between output scales below half the boundary."""
     v0, n, signal, d, m, sigma_p = family.setting(dataset, "v0", "n", "signal", "d", "m", "sigma_p")
     limit = benign.balanced_scale(n, signal, d, m, sigma_p) / 2
     small = converged(dataset).dataset["test_error"].mean("seed").where(v0 < limit, drop=True)
@@ -104,6 +110,7 @@ def small_starts_are_alike(dataset: "xr.Dataset") -> Finding:
 
 
 def harm_is_predicted(dataset: "xr.Dataset") -> Finding:
+    """Predicted over measured test error, wherever the measured one is at least 0.02."""
     error = converged(dataset).dataset["test_error"].mean("seed")
     ratio = (dataset["test_error_predicted"] / error).where(error >= 0.02)
     if not bool(ratio.notnull().any()):
@@ -140,6 +147,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """The map over both scales, and its rows as curves."""
     return {"init_map": init_map(dataset), "init_curves": init_curves(dataset)}
 
 
@@ -182,12 +190,15 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
 
 
 def init_curves(dataset: "xr.Dataset") -> "Figure":
+    """Test error against the output scale, a curve for each filter scale."""
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
     chosen, note = family.one_of_each(dataset, "v0", "init")
     hue = "init" if "init" in chosen.dims else None
-    figure, axes = new_figure(1, 2, title="Both limits are predicted without fitted constants" + note, width=5.8)
+    figure, axes = new_figure(
+        1, 2, title="Harm and growth are predicted; errors below 0.01 in their order only" + note, width=5.8
+    )
     curves(
         axes[0, 0],
         chosen["test_error"],

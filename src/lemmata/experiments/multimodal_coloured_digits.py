@@ -171,30 +171,37 @@ def accuracies(dataset: "xr.Dataset") -> "Figure":
 
     from lemmata.experiments.coloured_digits import TESTS
     from lemmata.report.statistics import seed_interval
-    from lemmata.report.style import COLOURS, MARKERS, new_figure
+    from lemmata.report.style import COLOURS, MARKERS, new_figure, styled
 
     part = dataset.isel({d: 0 for d in dataset["accuracy_iid"].dims if d not in ("p", "pairing", "seed")})
     for name in ("p", "pairing"):
         part = part if name in part.dims else part.expand_dims(name)
     columns = part["p"].values
     columns = columns[np.unique(np.linspace(0, len(columns) - 1, min(3, len(columns))).round().astype(int))]
-    title = "Contrast of augmented pictures learns the colour, contrast with captions the digit"
+    title = "Contrast of augmented pictures forgets the digit; captions keep it, and so does an untrained encoder"
     endings = {"": "features as they are", "_standardised": "standardised features"}
-    figure, axes = new_figure(2, len(columns), title=title, width=3.6, height=2.9, sharey=True, sharex=True)
+    figure, axes = new_figure(2, len(columns), title=title, width=4.0, height=2.9, sharey=True, sharex=True)
+
+    @styled
+    def panel(ax: Any, p: float, ending: str, head: str) -> None:
+        for k, pairing in enumerate(part["pairing"].values):
+            found = xr.concat([part[f"accuracy_{t}{ending}"].sel(p=p, pairing=pairing) for t in TESTS], "test")
+            mean = seed_interval(found)["mean"].values
+            label = LABELS.get(str(pairing), str(pairing))
+            ax.plot(range(len(TESTS)), mean, label=label, color=COLOURS[k], marker=MARKERS[k])
+        ax.set_xticks(range(len(TESTS)), TESTS)
+        ax.set_ylim(0, 1.02)
+        ax.set_title(f"p = {p:g}, {head}")
+        if ax is axes[0, -1]:
+            ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), title="contrast with")
+        if ax in axes[:, 0]:
+            ax.set_ylabel("accuracy")
+        if ax in axes[-1]:
+            ax.set_xlabel("colours of the pictures")
+
     for row, (ending, head) in zip(axes, endings.items()):
         for ax, p in zip(row, columns):
-            for k, pairing in enumerate(part["pairing"].values):
-                found = xr.concat([part[f"accuracy_{t}{ending}"].sel(p=p, pairing=pairing) for t in TESTS], "test")
-                mean = seed_interval(found)["mean"].values
-                style: Any = {"color": COLOURS[k], "marker": MARKERS[k]}
-                ax.plot(range(len(TESTS)), mean, label=LABELS.get(str(pairing), str(pairing)), **style)
-            ax.set_xticks(range(len(TESTS)), TESTS)
-            ax.set_ylim(0, 1)
-            ax.set_title(f"p = {p:g}, {head}")
-        row[0].set_ylabel("accuracy")
-    for ax in axes[-1]:
-        ax.set_xlabel("colours of the pictures")
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1.01, 1), title="contrast with")
+            panel(ax, p, ending, head)
     return figure
 
 

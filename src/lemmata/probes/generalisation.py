@@ -26,6 +26,14 @@ def standard_error(snapshot: Snapshot) -> Tensor:
     return _estimate(snapshot)[1]
 
 
+def cross_check(snapshot: Snapshot) -> Tensor:
+    """Plain Monte Carlo estimate ``(c,)`` of :func:`error`, by counting, where that is above 1e-3; NaN elsewhere."""
+    if snapshot.witnesses is not None:
+        return torch.full_like(snapshot.loss, torch.nan)
+    found = [test_error(law, snapshot.seeds, check_draws=16384).cross_check for law in fresh_points(snapshot)]
+    return torch.stack(found).mean(0)
+
+
 def fresh_points(snapshot: Snapshot) -> list[FreshPoint]:
     """The law of a fresh point; two laws, equally likely, where the order of the patches matters and is random."""
     p, sample = snapshot.products, snapshot.products.sample

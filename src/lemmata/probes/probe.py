@@ -45,6 +45,7 @@ _SHIPPED = (
     Probe("encoder_noise_2", encoders.SECOND_NOISE, "noise memorisation of modality 2, mean max ⟨w, ξ̃⟩"),
     Probe("contrastive_loss", encoders.loss_by_direction, "training loss per direction"),
     Probe("downstream_error", encoders.downstream_error, "test error of the best linear head"),
+    Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}

@@ -37,20 +37,22 @@ def verdict_word(holds: bool | None) -> str:
 
 
 def console_table(rows: Sequence[Row], title: str = "") -> "Table":
-    """A rich table of the verdicts; the detail of a claim that does not hold stands under its statement."""
+    """A rich table of the verdicts, readable at 80 columns.
+
+    The source stands under its claim, and so does the detail of a claim that does not hold.
+    """
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, expand=True)
+    for heading, ratio in (("verdict", 14), ("claim", 32), ("measured", 24), ("predicted", 15), ("allowed", 15)):
+        table.add_column(heading, overflow="fold", ratio=ratio)
     for row in rows:
-        first, *texts = (escape(text) for text in _texts(row))
-        if row.detail and row.holds is not True:
-            first += f"\n[dim]{escape(row.detail)}[/dim]"
-        texts[3] = f"[{_STYLES[row.holds]}]{texts[3]}[/]"
-        table.add_row(first, *texts)
+        claim, measured, predicted, allowed, verdict, source = (escape(text) for text in _texts(row))
+        notes = [source, *([escape(row.detail)] if row.detail and row.holds is not True else [])]
+        claim += "".join(f"\n[dim]{note}[/dim]" for note in notes)
+        table.add_row(f"[{_STYLES[row.holds]}]{verdict}[/]", claim, measured, predicted, allowed)
     return table
 
 

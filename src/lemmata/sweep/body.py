@@ -82,6 +82,8 @@ class Body(Protocol):
 
 def check_body(body: Body, grid: Grid) -> None:
     """Refuse a body whose description does not fit itself or the grid."""
+    if not isinstance(grid, Grid):
+        raise TypeError(f"a sweep goes over a lemmata.Grid and was given {grid!r}; write Grid.of(n=(10, 20))")
     extra = {name: np.asarray(values) for name, values in body.coordinates.items()}
     for name, values in extra.items():
         if values.ndim != 1 or not values.size:

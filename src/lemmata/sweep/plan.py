@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+from lemmata.sweep.as_body import as_body
 from lemmata.sweep.body import Body, check_body, shape_of
 from lemmata.sweep.grid import Grid
 from lemmata.sweep.progress import duration
@@ -61,7 +63,7 @@ class Plan:
         return table
 
 
-def explain(body: Body, grid: Grid, *, cells_per_tile: int | None = None, workers: int = 1) -> Plan:
+def explain(body: Body | Any, grid: Grid, *, cells_per_tile: int | None = None, workers: int = 1) -> Plan:
     """Cells, tiles, memory and expected time of ``sweep(body, grid)``; nothing is written.
 
     Time is the body's own estimate for the first tile of each shape, scaled to all cells of that shape and divided
@@ -70,6 +72,7 @@ def explain(body: Body, grid: Grid, *, cells_per_tile: int | None = None, worker
     Raises:
         ValueError, TypeError: as :func:`~lemmata.sweep.sweep` would; ``workers`` below 1.
     """
+    body = as_body(body)
     check_body(body, grid)
     if workers < 1:
         raise ValueError(f"workers is {workers}; give the number of tiles that run at once, 1 or more")

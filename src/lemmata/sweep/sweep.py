@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray
 
+from lemmata.sweep.as_body import as_body
 from lemmata.sweep.body import Body, check_body, run_tile, wants_scratch
 from lemmata.sweep.executors import check, resolve
 from lemmata.sweep.grid import Grid
@@ -27,7 +28,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
 
 def sweep(
-    body: Body,
+    body: Body | Any,
     grid: Grid,
     store: str | Path | None = None,
     *,
@@ -42,7 +43,7 @@ def sweep(
     depend on ``executor`` or ``cells_per_tile``.
 
     Args:
-        body: what runs, see :class:`~lemmata.sweep.Body`.
+        body: what runs: a :class:`~lemmata.Run`, or a body of your own, see :class:`~lemmata.sweep.Body`.
         grid: the points.
         store: folder of the Zarr group, made if it does not exist; ``None`` keeps everything in memory.
         executor: ``None`` or ``"serial"`` (in this process), ``"processes"`` (one per core), ``"tcp://HOST:PORT"``
@@ -63,6 +64,7 @@ def sweep(
         SweepInterrupted: Ctrl-C.
     """
     check(executor)
+    body = as_body(body)
     check_body(body, grid)
     if executor == "processes":
         _check_pickle(body)

@@ -1,0 +1,21 @@
+"""What a user may hand to a sweep in place of a body."""
+
+from typing import Any
+
+from lemmata.sweep.body import Body
+
+
+def as_body(given: Any) -> Body:
+    """A body as it is; a :class:`~lemmata.Run` becomes its training.
+
+    Raises:
+        TypeError: what is given is neither.
+    """
+    if hasattr(given, "configuration"):
+        return given
+    from lemmata.dynamics.run import Run
+    from lemmata.sweep.training import TrainingBody
+
+    if isinstance(given, Run):
+        return TrainingBody(given)
+    raise TypeError(f"a sweep runs a lemmata.Run or a body and was given {given!r}; see lemmata.sweep.Body")
