@@ -214,6 +214,7 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     predict=predict,
     figures=figures,
+    seconds={"smoke": 4, "laptop": 60, "paper": 1500},
     options=(
         Option("p", float, "probability that a training picture has the colour of its class, in [0, 1]"),
         Option("pairing", str, "single, caption, random or untrained"),

@@ -285,5 +285,6 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     predict=predict,
     figures=figures,
+    seconds={"smoke": 3, "laptop": 30, "paper": 900},
     options=family.OPTIONS,
 )
