@@ -225,7 +225,8 @@ class _Cell:
         start = of.epochs if of.pairing == "untrained" else self.resume(encoders, optimizer)
         saved = time.monotonic()
         for epoch in range(start, of.epochs):
-            order, total, batches = permutation(self.key, f"order/{epoch}", n)[0], 0.0, 0
+            order, batches = permutation(self.key, f"order/{epoch}", n)[0], 0
+            total = torch.zeros((), device=order.device)
             for batch, index in enumerate(order.split(of.batch_size)):
                 if len(index) < 2:
                     continue
@@ -323,6 +324,6 @@ def logistic_head(
         loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     weight, bias = linear.weight.detach(), linear.bias.detach()
     return lambda x: ((x.double() - centre) / scale) @ weight.T + bias

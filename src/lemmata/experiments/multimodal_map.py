@@ -30,11 +30,12 @@ FLOOR = 1e-12
 def grid(size: str) -> "Grid":
     from lemmata.sweep import Grid
 
-    n_snr2, ratios, seeds = {
+    sizes: dict[str, tuple[Any, Any, int]] = {
         "smoke": ((0.25, 1.0, 4.0), (1.0, 4.0), 1),
         "laptop": (2.0 ** np.arange(-2, 2.5, 0.5), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 3),
         "paper": (np.geomspace(0.125, 8.0, 25), np.geomspace(0.125, 16.0, 22), 10),
-    }[size]
+    }
+    n_snr2, ratios, seeds = sizes[size]
     signal = [family.snr_signal(float(x), N, D) for x in n_snr2]
     axes = {"modality": ("single", "multi"), "signal_ratio": ratios, "signal": signal, "seed": range(seeds)}
     return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
@@ -86,7 +87,7 @@ def crossing(dataset: "xr.Dataset", **where: Any) -> float:
     part = at(family.reached(dataset).dataset, **where)
     if "signal" not in part["signal_over_noise"].dims or part["n_snr2"].dims != ("signal",):
         raise NotMeasurable("needs several signal strengths at one n, d and noise level")
-    ratio = np.log(part["signal_over_noise"].mean("seed")).values
+    ratio = np.log(part["signal_over_noise"].mean("seed").values)
     x = np.log(part["n_snr2"].values)
     (over,) = np.nonzero((ratio[1:] > 0) & (ratio[:-1] <= 0))
     if not over.size:
