@@ -75,12 +75,14 @@ def rows(device: str = "cpu") -> list[dict[str, Any]]:
         data = PairedSignalNoise(n=N, d=D, signal=10.0, modality=modality)  # type: ignore[arg-type]
         run = Run(data, PatchEncoder(M), InfoNCE(), GD(step_size=ETA), engine="gram", device=device)
         slow, one, many = loop(run, LOOP_STEPS), engine(run, 1, STEPS), engine(run, BATCH, STEPS // 4)
+        single_precision = engine(run.at({"dtype": "float32"}), BATCH, STEPS // 4)
         found.append(
             {
                 "objective": f"InfoNCE, {modality}-modal (n = {N}, m = {M}, d = {D})",
                 "loop_us": 1e6 * slow,
                 "gram_us": 1e6 * one,
                 "gram_64_us": 1e6 * many,
+                "gram_64_float32_us": 1e6 * single_precision,
                 "ratio": slow / one,
                 "ratio_64": slow / many,
             }
@@ -94,9 +96,8 @@ def _wait(device: str) -> None:
 
 
 def main() -> None:
-    table = Table(
-        "objective", "loop in R^d, µs", "gram, µs", "gram × 64, µs", "ratio", "ratio × 64", title="per cell and step"
-    )
+    headings = ("objective", "loop in R^d, µs", "gram, µs", "gram × 64, µs", "× 64, float32, µs", "ratio", "ratio × 64")
+    table = Table(*headings, title=f"per cell and step, {torch.get_num_threads()} threads")
     for row in rows():
         table.add_row(*[value if isinstance(value, str) else f"{value:,.1f}" for value in row.values()])
     Console().print(table)

@@ -152,12 +152,13 @@ def cooperates(dataset: "xr.Dataset") -> Finding:
 
 
 def weak_second_harms(dataset: "xr.Dataset") -> Finding:
-    single, multi = _error_ratio(dataset, LOW, 2 * LOW)
+    single, multi = family.both(at(family.reached(dataset).dataset, signal_ratio=LOW), "signal_over_noise")
+    ratio = np.atleast_1d((multi / single).values)
     return Finding(
-        holds=multi > single,
-        measured=f"error {multi:.4f} at C = 1/4, {single:.4f} single",
+        holds=bool(np.nanmax(ratio) < 1),
+        measured=f"signal over noise ×{np.nanmin(ratio):.2f} to ×{np.nanmax(ratio):.2f} of one modality's at C = 1/4",
         predicted="reversed",
-        tolerance=f"mean over seeds, n·SNR² = {2 * LOW:g}",
+        tolerance="below ×1 in every column",
     )
 
 
@@ -197,7 +198,7 @@ CLAIMS = (
     ),
     Claim(
         "weak-second-harms",
-        "a second modality of smaller signal-to-noise ratio makes the first one's encoder worse",
+        "a second modality of smaller signal-to-noise ratio makes the first one's encoder learn less signal",
         "derived here",
         weak_second_harms,
     ),
@@ -218,7 +219,8 @@ def _chosen(dataset: "xr.Dataset") -> tuple["xr.Dataset", str]:
     part = dataset.isel(dict.fromkeys(extra, 0))
     for name in ("signal", "signal_ratio", "modality"):
         part = part if name in part["downstream_error"].dims else part.expand_dims(name)
-    part = part.assign_coords(n_snr2=("signal", np.atleast_1d(part["n_snr2"].values).ravel(), part["n_snr2"].attrs))
+    n_snr2 = np.round(np.atleast_1d(part["n_snr2"].values).ravel(), 3)  # as it is written on the axis
+    part = part.assign_coords(n_snr2=("signal", n_snr2, part["n_snr2"].attrs))
     return part.swap_dims(signal="n_snr2"), f" ({note})" if note else ""
 
 

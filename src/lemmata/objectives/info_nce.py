@@ -93,14 +93,17 @@ class InfoNCE(Objective):
         query, positive, keys = self._views(p, signal, noise)
         logits = self.logits(p, query, positive, keys)
         share = logits.softmax(-1)
-        own = share.diagonal(dim1=-2, dim2=-1)
-        weights = p.weights.unsqueeze(1)
         # -log of the positive's share by way of the largest one, which never underflows.
         surprise = logits.amax(-1) - logits.diagonal(dim1=-2, dim2=-1) - share.amax(-1).log()
-        missing = (own - 1).unsqueeze(-2)
-        own.zero_()
-        scale = (weights / per_cell(self.tau, weights)).unsqueeze(-2)
-        slope = (keys @ share.mT + positive * missing) * scale  # -(weight_i / tau) D_i, (c, g, r, n)
+        missing = share.diagonal(dim1=-2, dim2=-1).sub_(1)
+        if positive is keys:
+            pull = keys @ share.mT
+        else:
+            missing, own = missing.clone(), missing
+            own.zero_()
+            pull = torch.addcmul(keys @ share.mT, positive, missing.unsqueeze(-2))
+        weights = p.weights.unsqueeze(1)
+        slope = pull * (weights / per_cell(self.tau, weights)).unsqueeze(-2)  # -(weight_i / tau) D_i, (c, g, r, n)
         act = p.net.activation
         gradient = torch.zeros_like(p.A)
         sample.signal.write(slope * act.derivative(signal), gradient)
@@ -120,14 +123,21 @@ class InfoNCE(Objective):
         else:
             augmented = noise + self._fresh(p) if self.draws else sample.augmented.read(p.A)
             positive, keys = p.net.features(signal, augmented), query
-        return (query, positive.detach(), keys.detach()) if self.stop_gradient else (query, positive, keys)
+        if not self.stop_gradient:
+            return query, positive, keys
+        held = keys.detach()
+        return query, held if positive is keys else positive.detach(), held
 
     def logits(self, products: Products, query: Tensor, positive: Tensor, keys: Tensor) -> Tensor:
         """s_ij / tau ``(c, g, n, n)``: positives on the diagonal, -inf where j is no negative of i."""
         query = query / per_cell(self.tau, query)
-        seen = products.sample.negatives & (products.weights > 0).unsqueeze(1)  # negatives come from the batch
-        repelled = torch.where(seen.unsqueeze(1), query.mT @ keys, -torch.inf)
-        return torch.diagonal_scatter(repelled, (query * positive).sum(-2), dim1=-2, dim2=-1)
+        unseen = ~(products.sample.negatives & (products.weights > 0).unsqueeze(1))  # negatives come from the batch
+        if positive is keys:  # the positive's score is on the diagonal already
+            unseen.diagonal(dim1=-2, dim2=-1).fill_(False)
+        scores = (query.mT @ keys).masked_fill_(unseen.unsqueeze(1), -torch.inf)
+        if positive is not keys:
+            scores.diagonal(dim1=-2, dim2=-1).copy_((query * positive).sum(-2))
+        return scores
 
     def _fresh(self, products: Products) -> Tensor:
         """Inner products ``(c, 1, r, n)`` of the filters with this step's augmentations."""
