@@ -1,11 +1,11 @@
 # make demo   environment, install, the main experiment at size laptop   (results/benign-overfitting)
 # make test   environment, install, linter, types, tests
-# make bench  the speed tables of the README
+# make bench  the speed tables of the README; make bench-optimisers those of docs/optimisers.md
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench bench-optimisers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lemmata run benign-overfitting --size laptop
@@ -18,6 +18,10 @@ test: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.phase_diagram
+
+bench-optimisers: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks.optimisers
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
