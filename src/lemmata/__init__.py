@@ -12,11 +12,13 @@ __version__ = "0.1.0"
 _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
+    "PairedSignalNoise": "lemmata.data.paired",
     "ImageNoise": "lemmata.data.image_noise",
     "load_digits": "lemmata.data.images",
     "load_images": "lemmata.data.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
+    "PatchEncoder": "lemmata.nets.patch_encoder",
     "ReLU": "lemmata.nets.activations",
     "LeakyReLU": "lemmata.nets.activations",
     "Softplus": "lemmata.nets.activations",
@@ -25,6 +27,7 @@ _CONTENTS = {
     "Objective": "lemmata.objectives.objective",
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
+    "InfoNCE": "lemmata.objectives.info_nce",
     # how it moves
     "Run": "lemmata.dynamics.run",
     "GD": "lemmata.dynamics.rules",
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
+    from lemmata.data.paired import PairedSignalNoise as PairedSignalNoise
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.dynamics.ends import Status as Status
     from lemmata.dynamics.rules import GD as GD
@@ -56,7 +60,9 @@ if TYPE_CHECKING:
     from lemmata.nets.activations import LeakyReLU as LeakyReLU
     from lemmata.nets.activations import ReLU as ReLU
     from lemmata.nets.activations import Softplus as Softplus
+    from lemmata.nets.patch_encoder import PatchEncoder as PatchEncoder
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
+    from lemmata.objectives.info_nce import InfoNCE as InfoNCE
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective
