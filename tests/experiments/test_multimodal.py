@@ -8,11 +8,11 @@ import torch
 import xarray as xr
 
 import lemmata as lm
-from lemmata.experiments import coloured_digits as loop
 from lemmata.experiments import multimodal_coloured_digits as digits
 from lemmata.experiments import multimodal_curves as curves
 from lemmata.experiments import multimodal_map as plane
 from lemmata.experiments import multimodal_setting as family
+from lemmata.experiments.bodies import coloured_digits as loop
 from lemmata.experiments.claims import NotMeasurable
 from lemmata.experiments.conclude import conclude
 from lemmata.experiments.experiment import SIZES, experiments, find

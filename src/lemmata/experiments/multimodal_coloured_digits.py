@@ -2,8 +2,9 @@
 
 Huang, Han, Chen, Cao, Xu, Suzuki 2024, arXiv 2411.02837, Table 1: on ColoredMNIST 82.13 % (two modalities) against
 12.68 % (one) on shifted test data at nearly equal training accuracy. Their colour probability, captions and encoders
-are not known to us; the setting here is ours (see :mod:`lemmata.experiments.coloured_digits`), on the small digits that
-scikit-learn bundles, or on MNIST from a file. Captions carry the label, so this is no comparison at equal supervision.
+are not known to us; the setting here is ours (see :mod:`lemmata.experiments.bodies.coloured_digits`), on the small
+digits that scikit-learn bundles, or on MNIST from a file. Captions carry the label, so this is no comparison at equal
+supervision.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ LABELS = {
 
 
 def grid(size: str) -> "Grid":
+    """Colour probability, what pictures are contrasted with, and seed."""
     from lemmata.sweep import Axis, Grid
 
     p, pairing, seeds = {
@@ -46,8 +48,9 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, *, images: str | None = None, **changes: Any) -> "Body":
+    """The training loop, on the bundled digits or on pictures from a file."""
     from lemmata import load_digits, load_images
-    from lemmata.experiments.coloured_digits import ColouredDigits
+    from lemmata.experiments.bodies.coloured_digits import ColouredDigits
 
     pictures = load_digits() if images is None else load_images(images)
     epochs = {"smoke": 5, "laptop": 60, "paper": 100}[size]
@@ -70,6 +73,7 @@ def _accuracy(dataset: "xr.Dataset", p: float, test: str, pairing: str, ending: 
 
 
 def captions_survive(dataset: "xr.Dataset") -> Finding:
+    """Captions against augmented pictures at the middle probability, shifted colours."""
     single, multi = (_accuracy(dataset, MIDDLE, "uniform", pairing) for pairing in ("single", "caption"))
     permuted = _accuracy(dataset, MIDDLE, "permuted", "caption")
     return Finding(
@@ -81,6 +85,7 @@ def captions_survive(dataset: "xr.Dataset") -> Finding:
 
 
 def similar_training(dataset: "xr.Dataset") -> Finding:
+    """Training accuracies at the high probability."""
     single, multi = (_accuracy(dataset, HIGH, "train", pairing) for pairing in ("single", "caption"))
     return Finding(
         holds=abs(multi - single) < 0.05,
@@ -91,6 +96,7 @@ def similar_training(dataset: "xr.Dataset") -> Finding:
 
 
 def both_fail_high(dataset: "xr.Dataset") -> Finding:
+    """Shifted accuracies at the high probability."""
     single, multi = (_accuracy(dataset, HIGH, "uniform", pairing) for pairing in ("single", "caption"))
     return Finding(
         holds=multi < 0.4 and single < 0.4,
@@ -101,6 +107,7 @@ def both_fail_high(dataset: "xr.Dataset") -> Finding:
 
 
 def label_in_caption(dataset: "xr.Dataset") -> Finding:
+    """True against random captions."""
     values = {pairing: _accuracy(dataset, MIDDLE, "uniform", pairing) for pairing in ("single", "caption", "random")}
     return Finding(
         holds=values["caption"] - values["random"] > 0.2,
@@ -111,6 +118,7 @@ def label_in_caption(dataset: "xr.Dataset") -> Finding:
 
 
 def head_decides(dataset: "xr.Dataset") -> Finding:
+    """An untrained encoder against captions, read from standardised features."""
     names = ("single", "caption", "untrained")
     values = {n: _accuracy(dataset, MIDDLE, "uniform", n, "_standardised") for n in names}
     if any(value != value for value in values.values()):
@@ -161,6 +169,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """The table as a figure."""
     return {"accuracy": accuracies(dataset)}
 
 
@@ -169,7 +178,7 @@ def accuracies(dataset: "xr.Dataset") -> "Figure":
     import numpy as np
     import xarray as xr
 
-    from lemmata.experiments.coloured_digits import TESTS
+    from lemmata.experiments.bodies.coloured_digits import TESTS
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import COLOURS, MARKERS, new_figure, styled
 

@@ -31,6 +31,7 @@ QUANTITIES = {
 
 
 def grid(size: str) -> "Grid":
+    """Negatives, modalities and seed."""
     from lemmata.sweep import Grid
 
     seeds = {"smoke": 2, "laptop": 8, "paper": 50}[size]
@@ -39,12 +40,11 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, *, device: str = "cpu", **changes: Any) -> "Body":
+    """Training with records along the way."""
     from dataclasses import replace
 
-    from lemmata import GD, Run
-    from lemmata.data.paired import PairedSignalNoise
-    from lemmata.nets.patch_encoder import PatchEncoder
-    from lemmata.objectives.info_nce import InfoNCE
+    from lemmata import GD, InfoNCE, PairedSignalNoise, PatchEncoder, Run
+    from lemmata.experiments.bodies.contrastive import ContrastiveBody
     from lemmata.probes.encoders import downstream_error
     from lemmata.probes.probe import Probe
 
@@ -62,9 +62,7 @@ def body(size: str, *, device: str = "cpu", **changes: Any) -> "Body":
     data = PairedSignalNoise(n=n, d=2000, signal=family.snr_signal(n_snr2, n, 2000))
     run = Run(data, PatchEncoder(m=50, init=1e-3), InfoNCE(), GD(step_size=eta), steps=200)
     run = replace(run, stop_loss=family.STOP_LOSS, probes=(*probes, *second, *shifted)).at(changes)
-    return family.ContrastiveBody(
-        replace(run, device=device, record=tuple(step for step in record if step <= run.steps))
-    )
+    return ContrastiveBody(replace(run, device=device, record=tuple(step for step in record if step <= run.steps)))
 
 
 def predict(dataset: "xr.Dataset") -> "xr.Dataset":
@@ -116,6 +114,7 @@ def _compared(
 
 
 def noise_is_memorised_all_the_same(dataset: "xr.Dataset") -> Finding:
+    """Noise memorised by two modalities over that by one, all others as negatives."""
     end, note = _end(dataset, "all")
     single, multi, ratio = _ratio(end, "encoder_noise")
     return Finding(
@@ -128,6 +127,7 @@ def noise_is_memorised_all_the_same(dataset: "xr.Dataset") -> Finding:
 
 
 def survives_shift(dataset: "xr.Dataset") -> Finding:
+    """Errors at larger test noise, one against two modalities."""
     texts, holds = [], True
     for negatives in ("opposite", "all"):
         end, _ = _end(dataset, negatives)
@@ -139,6 +139,7 @@ def survives_shift(dataset: "xr.Dataset") -> Finding:
 
 
 def loss_falls_faster(dataset: "xr.Dataset") -> Finding:
+    """Steps until the loss is reached."""
     steps = dataset["status_step"].where(dataset["status"] == 1)
     single, multi = (float(x) for x in family.both(at(steps.to_dataset(), negatives="opposite"), "status_step"))
     return Finding(
@@ -215,6 +216,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """One figure of four panels per kind of negatives."""
     available = list(dataset["negatives"].values) if "negatives" in dataset.dims else [None]
     return {f"curves_{name}" if name else "curves": curves_over_training(dataset, name) for name in available}
 

@@ -28,6 +28,7 @@ FLOOR = 1e-12
 
 
 def grid(size: str) -> "Grid":
+    """Modalities, C, signal strength (as n·SNR²) and seed."""
     from lemmata.sweep import Grid
 
     sizes: dict[str, tuple[Any, Any, int]] = {
@@ -42,18 +43,17 @@ def grid(size: str) -> "Grid":
 
 
 def body(size: str, *, device: str = "cpu", **changes: Any) -> "Body":
+    """Training from a tiny start, looked at once, at the end."""
     from dataclasses import replace
 
-    from lemmata import GD, Run
-    from lemmata.data.paired import PairedSignalNoise
-    from lemmata.nets.patch_encoder import PatchEncoder
-    from lemmata.objectives.info_nce import InfoNCE
+    from lemmata import GD, InfoNCE, PairedSignalNoise, PatchEncoder, Run
+    from lemmata.experiments.bodies.contrastive import ContrastiveBody
 
     probes = ("contrastive_loss", "downstream_error", "encoder_signal", "encoder_noise")
     data = PairedSignalNoise(n=N, d=D, signal=family.snr_signal(1.0, N, D))
     run = Run(data, PatchEncoder(m=50, init=1e-6), InfoNCE(), GD(c=0.8), steps=600)
     run = replace(run, stop_loss=family.STOP_LOSS, probes=(*probes, "encoder_signal_2", "encoder_noise_2")).at(changes)
-    return family.ContrastiveBody(replace(run, device=device))
+    return ContrastiveBody(replace(run, device=device))
 
 
 def predict(dataset: "xr.Dataset") -> "xr.Dataset":
@@ -97,6 +97,7 @@ def crossing(dataset: "xr.Dataset", **where: Any) -> float:
 
 
 def single_threshold(dataset: "xr.Dataset") -> Finding:
+    """Where signal and noise cross in one modality."""
     found = crossing(dataset, modality="single", signal_ratio=ONE)
     return Finding(
         holds=1.5 < found < 2.7,
@@ -107,6 +108,7 @@ def single_threshold(dataset: "xr.Dataset") -> Finding:
 
 
 def second_lowers(dataset: "xr.Dataset") -> Finding:
+    """Where they cross in two, at C = 4 and at C = 1."""
     low, high = (crossing(dataset, modality="multi", signal_ratio=ratio) for ratio in (ONE, FOUR))
     return Finding(
         holds=high < low,
@@ -126,6 +128,7 @@ def _error_ratio(dataset: "xr.Dataset", signal_ratio: float, n_snr2: float) -> t
 
 
 def gap_needs_ratio(dataset: "xr.Dataset") -> Finding:
+    """Errors of one modality, of two equal ones, and with a strong second one."""
     (single, equal), (_, four) = (_error_ratio(dataset, ratio, LOW) for ratio in (ONE, FOUR))
     return Finding(
         holds=single / equal < 1.5 and single / four > 2.5,
@@ -136,6 +139,7 @@ def gap_needs_ratio(dataset: "xr.Dataset") -> Finding:
 
 
 def cooperates(dataset: "xr.Dataset") -> Finding:
+    """Error of one modality over that of two, in every cell with C ≥ 2."""
     kept = family.reached(dataset)
     part = kept.dataset.sel(signal_ratio=kept.dataset["signal_ratio"] >= 2)
     single, multi = family.both(part, "downstream_error")
@@ -152,6 +156,7 @@ def cooperates(dataset: "xr.Dataset") -> Finding:
 
 
 def weak_second_harms(dataset: "xr.Dataset") -> Finding:
+    """Signal over noise with a weak second modality, over that of one."""
     single, multi = family.both(at(family.reached(dataset).dataset, signal_ratio=LOW), "signal_over_noise")
     ratio = np.atleast_1d((multi / single).values)
     return Finding(
@@ -209,6 +214,7 @@ CLAIMS = (
 
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+    """The map, and cuts through it."""
     return {"map": phase_map(dataset), "cooperation": cooperation(dataset)}
 
 

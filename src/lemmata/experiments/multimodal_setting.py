@@ -7,15 +7,12 @@ Single- and multi-modal runs of one seed start from the same filters on the same
 are ours: the paper's own are not known to us.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lemmata.experiments.claims import Converged, Finding, NotMeasurable, converged
 from lemmata.experiments.experiment import Option, Paper
-from lemmata.sweep.training import TrainingBody
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,17 +67,6 @@ def axis(name: str, values: Any) -> "Axis":
     from lemmata.sweep import Axis
 
     return Axis(name, tuple(values), "1", _AXES[name])
-
-
-@dataclass(frozen=True)
-class ContrastiveBody(TrainingBody):
-    """Training to a loss per direction: the run's ``stop_loss`` is that of one direction."""
-
-    def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """One tile."""
-        modality = points[0].get("modality", self.cell.data.modality)
-        stop = self.cell.stop_loss and self.cell.stop_loss * (2 if modality == "multi" else 1)
-        return TrainingBody(replace(self.cell, stop_loss=stop)).run(points)
 
 
 def snr_signal(n_snr2: float, n: int, d: int, sigma_p: float = 1.0) -> float:
