@@ -125,7 +125,13 @@ def test_cells_that_did_not_fit_are_left_out():
     nothing = GOOD.copy(deep=True)
     nothing["status"][:] = 0
     with pytest.raises(NotMeasurable, match="no cell reached"):
-        family.reached(nothing)
+        family.reached(nothing, "negatives", "modality")
+
+
+def test_claims_abstain_from_runs_with_further_axes():
+    found = verdicts(curves.EXPERIMENT, xr.concat([GOOD, GOOD], xr.DataArray([0.5, 1.0], dims="tau", name="tau")))
+    assert found.pop("both-fit") is True
+    assert set(found.values()) == {None}
 
 
 def test_crossing_is_interpolated(folders):

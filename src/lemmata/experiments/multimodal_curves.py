@@ -77,7 +77,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 
 def _end(dataset: "xr.Dataset", negatives: str) -> "tuple[xr.Dataset, str]":
-    kept = family.reached(dataset)
+    kept = family.reached(dataset, "negatives", "modality")
     return at(kept.dataset, negatives=negatives).isel(step=-1), kept.note
 
 
@@ -105,7 +105,7 @@ def _compared(
         return Finding(
             holds=ratio > limit and inside,
             measured=f"{symbol} {single:.3f} single, {multi:.3f} multi: ×{ratio:.2f}",
-            predicted=f"×{limit:g} or more",
+            predicted="larger with two" if not inverse else "smaller with two",
             tolerance=", ".join([f"> ×{limit:g}", *texts]),
             detail=note,
         )
@@ -140,7 +140,7 @@ def survives_shift(dataset: "xr.Dataset") -> Finding:
 
 def loss_falls_faster(dataset: "xr.Dataset") -> Finding:
     """Steps until the loss is reached."""
-    steps = dataset["status_step"].where(dataset["status"] == 1)
+    steps = dataset["status_step"].where(family.reached(dataset, "negatives", "modality").usable)
     single, multi = (float(x) for x in family.both(at(steps.to_dataset(), negatives="opposite"), "status_step"))
     return Finding(
         holds=multi < single,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 N, D = 50, 2000
 LOW, ONE, FOUR = 0.25, 1.0, 4.0
+AXES = ("modality", "signal_ratio", "signal")
 FLOOR = 1e-12
 """Errors below are not drawn."""
 
@@ -84,7 +85,7 @@ def crossing(dataset: "xr.Dataset", **where: Any) -> float:
     Raises:
         NotMeasurable: signal and noise do not cross within the grid.
     """
-    part = at(family.reached(dataset).dataset, **where)
+    part = at(family.reached(dataset, *AXES).dataset, **where)
     if "signal" not in part["signal_over_noise"].dims or part["n_snr2"].dims != ("signal",):
         raise NotMeasurable("needs several signal strengths at one n, d and noise level")
     ratio = np.log(part["signal_over_noise"].mean("seed").values)
@@ -119,7 +120,7 @@ def second_lowers(dataset: "xr.Dataset") -> Finding:
 
 
 def _error_ratio(dataset: "xr.Dataset", signal_ratio: float, n_snr2: float) -> tuple[float, float]:
-    part = at(family.reached(dataset).dataset, signal_ratio=signal_ratio)
+    part = at(family.reached(dataset, *AXES).dataset, signal_ratio=signal_ratio)
     single, multi = family.both(part, "downstream_error")
     place = [k for k, x in enumerate(np.atleast_1d(part["n_snr2"].values)) if abs(x - n_snr2) < 1e-6 * n_snr2]
     if not place:
@@ -140,7 +141,7 @@ def gap_needs_ratio(dataset: "xr.Dataset") -> Finding:
 
 def cooperates(dataset: "xr.Dataset") -> Finding:
     """Error of one modality over that of two, in every cell with C ≥ 2."""
-    kept = family.reached(dataset)
+    kept = family.reached(dataset, *AXES)
     part = kept.dataset.sel(signal_ratio=kept.dataset["signal_ratio"] >= 2)
     single, multi = family.both(part, "downstream_error")
     ratio = (single / multi).values
@@ -157,7 +158,7 @@ def cooperates(dataset: "xr.Dataset") -> Finding:
 
 def weak_second_harms(dataset: "xr.Dataset") -> Finding:
     """Signal over noise with a weak second modality, over that of one."""
-    single, multi = family.both(at(family.reached(dataset).dataset, signal_ratio=LOW), "signal_over_noise")
+    single, multi = family.both(at(family.reached(dataset, *AXES).dataset, signal_ratio=LOW), "signal_over_noise")
     ratio = np.atleast_1d((multi / single).values)
     return Finding(
         holds=bool(np.nanmax(ratio) < 1),
@@ -220,10 +221,10 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 def _chosen(dataset: "xr.Dataset") -> tuple["xr.Dataset", str]:
     """The first value of every axis beyond the four of this experiment, n·SNR² as a coordinate, and a note."""
-    extra = [d for d in dataset["downstream_error"].dims if d not in ("modality", "signal_ratio", "signal", "seed")]
+    extra = [d for d in dataset["downstream_error"].dims if d not in (*AXES, "seed")]
     note = ", ".join(f"{name} = {dataset[name].values[0]}" for name in extra)
     part = dataset.isel(dict.fromkeys(extra, 0))
-    for name in ("signal", "signal_ratio", "modality"):
+    for name in AXES:
         part = part if name in part["downstream_error"].dims else part.expand_dims(name)
     n_snr2 = np.round(np.atleast_1d(part["n_snr2"].values).ravel(), 3)  # as it is written on the axis
     part = part.assign_coords(n_snr2=("signal", n_snr2, part["n_snr2"].attrs))

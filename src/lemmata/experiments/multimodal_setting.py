@@ -74,12 +74,15 @@ def snr_signal(n_snr2: float, n: int, d: int, sigma_p: float = 1.0) -> float:
     return float(np.sqrt(n_snr2 * d / n) * sigma_p)
 
 
-def reached(dataset: "xr.Dataset") -> Converged:
+def reached(dataset: "xr.Dataset", *axes: str) -> Converged:
     """The cells that reached the loss asked for; the others are missing, and counted.
 
     Raises:
-        NotMeasurable: no cell is left.
+        NotMeasurable: no cell is left; or the run has an axis beyond ``axes`` and ``seed``.
     """
+    further = [str(dim) for dim in dataset["status"].dims if dim not in (*axes, "seed")]
+    if further:
+        raise NotMeasurable(f"is about runs without an axis {further[0]!r}; run one value at a time")
     kept = converged(dataset)
     usable = kept.usable & (dataset["status"] == 1)
     if not bool(usable.any()):

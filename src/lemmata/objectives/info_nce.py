@@ -30,6 +30,8 @@ from lemmata.objectives.objective import Gradient, Objective, Products
 class InfoNCE(Objective):
     """InfoNCE on a :class:`~lemmata.data.paired.PairedSample` and a :class:`~lemmata.nets.patch_encoder.PatchEncoder`.
 
+    Labels act through the sample's mask of negatives alone, so label noise of a rule changes nothing.
+
     Args:
         tau: temperature, above 0; ``(c,)`` for one per cell.
         stop_gradient: the keys are held fixed; otherwise they are trained as well.
