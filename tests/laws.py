@@ -12,7 +12,7 @@ import torch
 import lemmata as lm
 from lemmata.cells import cell_seeds
 from lemmata.dynamics.train import Training, draw
-from tests.laws_multimodal import CONTRASTIVE
+from tests import members_diffusion, members_multimodal
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ MEMBERS: dict[str, lm.Run] = {
     "user's objective": lm.Run(DATA, NET, objective=Hinge(), rule=lm.GD(c=0.05)),
     "images": lm.Run(lm.ImageNoise(lm.load_digits((3, 8)), n=6, sigma_p=0.1, d=100), NET),
 }
-
-MEMBERS |= CONTRASTIVE
+MEMBERS |= members_diffusion.MEMBERS | members_multimodal.MEMBERS
 
 
 def relative(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -14,20 +14,27 @@ _CONTENTS = {
     "SignalNoise": "lemmata.data.signal_noise",
     "PairedSignalNoise": "lemmata.data.paired",
     "ImageNoise": "lemmata.data.image_noise",
+    "ImageSignals": "lemmata.data.image_signals",
+    "TwoSignals": "lemmata.data.two_signals",
     "load_digits": "lemmata.data.images",
     "load_images": "lemmata.data.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
     "PatchEncoder": "lemmata.nets.patch_encoder",
+    "TiedDenoiser": "lemmata.nets.denoiser",
     "ReLU": "lemmata.nets.activations",
     "LeakyReLU": "lemmata.nets.activations",
     "Softplus": "lemmata.nets.activations",
     "GELU": "lemmata.nets.activations",
+    "Power": "lemmata.nets.activations",
     # what is minimised
     "Objective": "lemmata.objectives.objective",
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
     "InfoNCE": "lemmata.objectives.info_nce",
+    "Denoising": "lemmata.objectives.denoising",
+    "FixedNoiseDenoising": "lemmata.objectives.denoising",
+    "FreshNoiseDenoising": "lemmata.objectives.denoising",
     # how it moves
     "Run": "lemmata.dynamics.run",
     "GD": "lemmata.dynamics.rules",
@@ -47,10 +54,12 @@ __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.image_signals import ImageSignals as ImageSignals
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
     from lemmata.data.paired import PairedSignalNoise as PairedSignalNoise
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
+    from lemmata.data.two_signals import TwoSignals as TwoSignals
     from lemmata.dynamics.ends import Status as Status
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
@@ -58,10 +67,15 @@ if TYPE_CHECKING:
     from lemmata.dynamics.train import train as train
     from lemmata.nets.activations import GELU as GELU
     from lemmata.nets.activations import LeakyReLU as LeakyReLU
+    from lemmata.nets.activations import Power as Power
     from lemmata.nets.activations import ReLU as ReLU
     from lemmata.nets.activations import Softplus as Softplus
+    from lemmata.nets.denoiser import TiedDenoiser as TiedDenoiser
     from lemmata.nets.patch_encoder import PatchEncoder as PatchEncoder
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
+    from lemmata.objectives.denoising import Denoising as Denoising
+    from lemmata.objectives.denoising import FixedNoiseDenoising as FixedNoiseDenoising
+    from lemmata.objectives.denoising import FreshNoiseDenoising as FreshNoiseDenoising
     from lemmata.objectives.info_nce import InfoNCE as InfoNCE
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective

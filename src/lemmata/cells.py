@@ -52,7 +52,7 @@ def uniform(seeds: Tensor, name: str, shape: Sequence[int], dtype: torch.dtype =
     Returns:
         ``(c, *shape)``. The values do not depend on ``dtype`` but for rounding, nor on the other cells.
     """
-    return _open_interval(_words(split(seeds, name), math.prod(shape))).to(dtype).reshape(-1, *shape)
+    return _open_interval(_words(split(seeds, name), math.prod(shape))).to(dtype).reshape(seeds.shape[0], *shape)
 
 
 def normal(seeds: Tensor, name: str, shape: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:
@@ -61,7 +61,7 @@ def normal(seeds: Tensor, name: str, shape: Sequence[int], dtype: torch.dtype = 
     # Both tails from the lower one, where doubles near zero resolve the distribution function finely.
     tail = torch.special.ndtri(_open_interval(words) * 0.5)
     sign = 1.0 - 2.0 * (words & 1).to(tail.dtype)
-    return (tail * sign).to(dtype).reshape(-1, *shape)
+    return (tail * sign).to(dtype).reshape(seeds.shape[0], *shape)
 
 
 def chi_square(seeds: Tensor, name: str, degrees: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:

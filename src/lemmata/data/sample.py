@@ -7,6 +7,7 @@ are noise, the law of a fresh noise patch) stays with the sample, for the probes
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -30,6 +31,34 @@ class Shared:
         """Adds a gradient ``(c, r, n)`` with respect to the pre-activations to one with respect to ``A``."""
         into[..., self.vector] += (gradient * self.sign.unsqueeze(-2)).sum(-1)
 
+    def fresh(self, A: Tensor) -> tuple[Tensor, Tensor]:
+        """Pre-activations ``(c, r)`` of this patch of a fresh point with label +1 and with label -1."""
+        return A[..., self.vector], -A[..., self.vector]
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """A patch that every sample takes from the vector of its class: ``x_plus`` or ``x_minus``."""
+
+    plus: int
+    minus: int
+    label: Tensor  # (c, n), ±1
+
+    def read(self, A: Tensor) -> Tensor:
+        """Pre-activations ``(c, r, n)`` from inner products ``A`` ``(c, r, k)``."""
+        plus, minus = A[..., self.plus : self.plus + 1], A[..., self.minus : self.minus + 1]
+        return torch.where(self.label.unsqueeze(-2) > 0, plus, minus)
+
+    def write(self, gradient: Tensor, into: Tensor) -> None:
+        """Adds a gradient ``(c, r, n)`` with respect to the pre-activations to one with respect to ``A``."""
+        positive = (self.label.unsqueeze(-2) > 0).to(gradient.dtype)
+        into[..., self.plus] += (gradient * positive).sum(-1)
+        into[..., self.minus] += (gradient * (1 - positive)).sum(-1)
+
+    def fresh(self, A: Tensor) -> tuple[Tensor, Tensor]:
+        """Pre-activations ``(c, r)`` of this patch of a fresh point with label +1 and with label -1."""
+        return A[..., self.plus], A[..., self.minus]
+
 
 @dataclass(frozen=True)
 class Own:
@@ -47,7 +76,7 @@ class Own:
         into[..., self.start : self.start + self.n] += gradient
 
 
-Patch = Shared | Own
+Patch = Shared | ByClass | Own
 
 
 @dataclass(frozen=True)
@@ -135,3 +164,28 @@ class TwoPatchSample(Sample):
     true_labels: Tensor
     position: Tensor
     fresh_noise: FreshNoise
+
+
+@dataclass(frozen=True)
+class DiffusionSample(TwoPatchSample):
+    """Samples of two patches that a denoiser may be trained on.
+
+    Attributes:
+        dimension: ``(c,)``, the ambient dimension d of a patch, whatever coordinates the vectors are held in.
+        diffusion_noises: how many fixed standard Gaussian vectors each patch of each sample has. They are the last
+            ``2 * diffusion_noises * n`` rows of ``vectors``, in the order (patch, noise, sample), signal patches first.
+    """
+
+    dimension: Tensor
+    diffusion_noises: int = field(default=0, kw_only=True)
+
+    @cached_property
+    def reads(self) -> Tensor:
+        """``(c, n, k)``: how often the clean patches of each sample read each vector."""
+        cells, n = self.labels.shape
+        k = self.vectors.shape[-2]
+        each = torch.eye(n).to(self.labels).expand(cells, n, n)
+        found = self.labels.new_zeros(cells, n, k)
+        for patch in (self.signal, self.noise):
+            patch.write(each, found)
+        return found

@@ -21,7 +21,7 @@ class DirectEngine(Engine):
         """A = W X^T ``(c, r, k)``."""
         return point["filters"] @ self.sample.vectors.mT
 
-    def filter_gram(self, point: Point) -> Tensor:
+    def filter_gram(self, point: Point, A: Tensor) -> Tensor:
         """Q = W W^T ``(c, r, r)``."""
         return point["filters"] @ point["filters"].mT
 

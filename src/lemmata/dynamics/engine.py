@@ -37,22 +37,23 @@ class Engine(ABC):
 
     def products(self, point: Point, labels: Tensor, weights: Tensor) -> Products:
         """What the objective reads; Q only if it says so."""
-        Q = self.filter_gram(point) if self.objective.reads_filter_gram else None
         A = self.inner_products(point)
+        Q = self.filter_gram(point, A) if self.objective.reads_filter_gram else None
         return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, self.seeds)
 
     def full_products(self, point: Point, labels: Tensor) -> Products:
         """Inner products for the probes: Q always, labels and weights of the full batch."""
-        A, Q, weights = (
-            self.inner_products(point),
-            self.filter_gram(point),
-            torch.full_like(labels, 1 / labels.shape[1]),
-        )
+        A, weights = self.inner_products(point), torch.full_like(labels, 1 / labels.shape[1])
+        Q = self.filter_gram(point, A)
         return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, self.seeds)
 
     def refresh(self, seeds: Tensor) -> None:
         """New randomness for the next gradient, from this step's seeds ``(c,)``, where the objective draws."""
         self.seeds = seeds
+
+    def expected_gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
+        """The loss ``(c,)`` and its gradient without the randomness of the steps."""
+        return self.gradient(point, labels, weights)
 
     def squared_norm(self, direction: Point) -> Tensor:
         """Squared length ``(c,)`` of a direction in parameter space, filters and moving head together."""
@@ -68,8 +69,8 @@ class Engine(ABC):
         """A = W X^T, ``(c, r, k)``."""
 
     @abstractmethod
-    def filter_gram(self, point: Point) -> Tensor:
-        """Q = W W^T, ``(c, r, r)``."""
+    def filter_gram(self, point: Point, A: Tensor) -> Tensor:
+        """Q = W W^T, ``(c, r, r)``, where A is known."""
 
     @abstractmethod
     def witness_products(self, point: Point) -> Tensor | None:

@@ -55,15 +55,14 @@ class GramEngine(Engine):
         added = torch.baddbmm(start.flatten(0, -3), B.flatten(0, -3), self.G.flatten(0, -3))  # one pass over A
         return added.reshape(self.A_start.shape)
 
-    def filter_gram(self, point: Point) -> Tensor:
+    def filter_gram(self, point: Point, A: Tensor) -> Tensor:
         """Q ``(c, r, r)``."""
         B = point["coefficients"]
-        A, A_start = (rows[..., : B.shape[-1]] for rows in (self.inner_products(point), self.A_start))
+        A, A_start = (rows[..., : B.shape[-1]] for rows in (A, self.A_start))
         start, cross = self.Q_start, A_start @ B.mT
-        if "carry" in point:
-            cross = self._carried(point, cross)
-            start = self._carried(point, self._carried(point, start).mT)
-        return start + cross + B @ A.mT
+        if "carry" not in point:
+            return start + cross + B @ A.mT
+        return self._carried(point, self._carried(point, start).mT + cross) + B @ A.mT
 
     def witness_products(self, point: Point) -> Tensor | None:
         """Inner products ``(c, r, j)`` with the sample's witnesses."""

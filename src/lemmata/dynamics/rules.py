@@ -94,6 +94,13 @@ class GD:
         )
 
     @property
+    def memoryless(self) -> bool:
+        """Whether a step is decided by one gradient at one point: no momentum, SAM or backtracking in any cell."""
+        return not self.backtrack and all(
+            not isinstance(x, Tensor) and x == 0 for x in (self.momentum, self.sam_radius)
+        )
+
+    @property
     def name(self) -> str:
         """What an error message calls it."""
         return "gradient descent"

@@ -70,6 +70,11 @@ class Run:
                 f"engine {self.engine!r} was asked for with {self.rule.name}, which treats coordinates one by one "
                 "and so is not invariant under rotations of them; use engine='direct'"
             )
+        if self.objective.draws and not (isinstance(self.rule, GD) and self.rule.memoryless):
+            raise ValueError(
+                f"{type(self.objective).__name__} was asked for with {self.rule.name}; its noises are new at every "
+                "step, so use GD without momentum, SAM or backtracking"
+            )
         check_device(self.device)
         named(self.probes)
         for step in self.record or ():

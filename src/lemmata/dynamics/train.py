@@ -15,11 +15,16 @@ from lemmata.dynamics.backtracking import Backtracking
 from lemmata.dynamics.direct import DirectEngine
 from lemmata.dynamics.ends import Ends
 from lemmata.dynamics.engine import Engine
+from lemmata.dynamics.fresh import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.threads import one_for_torch
+from lemmata.objectives.denoising import FreshNoiseDenoising
 from lemmata.probes.probe import named
 from lemmata.probes.snapshot import Snapshot
+
+_LOOK_UP = 256
+"""Steps between two looks at whether any cell still runs, each of which waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,9 @@ class _Trainer:
             native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until), self.threads)
             self.step = until
         while self.step < until:
+            if self.step % _LOOK_UP == 0 and not bool(self.ends.running.any()):
+                self.step = until  # nothing moves any more
+                break
             view = rule.view(self.keys, self.step, self.sample.labels)
             if self.run.objective.draws:
                 engine.refresh(split(self.keys, self.step))
@@ -150,11 +158,19 @@ class _Trainer:
         products = engine.full_products(self.point, labels)
         loss = self.run.objective.loss(products)
         witnesses = engine.witness_products(self.point)
-        return Snapshot(self.step, self.run.objective, products, loss, witnesses, self.keys)
+        return Snapshot(self.step, self.run.objective, products, loss, witnesses, self.keys, self._gradient_norm)
+
+    def _gradient_norm(self) -> Tensor:
+        labels = self.sample.labels
+        weights = torch.full_like(labels, 1 / labels.shape[1])
+        _, gradient = self.engine.expected_gradient(self.point, labels, weights)
+        return self.engine.squared_norm(gradient).clamp_min(0).sqrt()
 
 
 def make_engine(run: Run, sample: Sample) -> Engine:
     """The engine that the run asks for."""
+    if isinstance(run.objective, FreshNoiseDenoising):
+        return FreshNoiseEngine(sample, run.net, run.objective)
     if run.engine_used == "gram":
         return GramEngine(sample, run.net, run.objective, run.rule.decays)
     return DirectEngine(sample, run.net, run.objective)

@@ -102,6 +102,52 @@ class LeakyReLU:
 
 
 @dataclass(frozen=True)
+class Power:
+    """act(z) = z^power, a polynomial, so that its Gaussian moments have closed forms.
+
+    Args:
+        power: 2 (quadratic), 3 (cubic) or any larger whole number.
+
+    Raises:
+        ValueError: power not a whole number of at least two.
+    """
+
+    power: int = 2
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.power, int) or isinstance(self.power, bool) or self.power < 2:
+            raise ValueError(
+                f"Power must be a whole number of at least 2, got {self.power!r}: use Power(2) or Power(3)."
+            )
+
+    @property
+    def degree(self) -> float:
+        return float(self.power)
+
+    @property
+    def slopes(self) -> None:
+        return None
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return z**self.power
+
+    def derivative(self, z: Tensor) -> Tensor:
+        """power * z^(power - 1)."""
+        return self.power * z ** (self.power - 1)
+
+    def gaussian_moments(self, mean: Tensor, variance: Tensor) -> list[Tensor]:
+        """E act^(j)(z), z ~ N(mean, variance), of all derivatives j = 0 .. power - 1; that of j = power is power!.
+
+        By E z^(i+1) = mean E z^i + i variance E z^(i-1); the shapes of both arguments broadcast.
+        """
+        raw = [mean, mean * mean + variance]
+        for i in range(2, self.power):
+            raw.append(mean * raw[-1] + (i * variance) * raw[-2])
+        found = [math.perm(self.power, j) * raw[self.power - j - 1] for j in range(1, self.power)]
+        return [raw[self.power - 1], *found]
+
+
+@dataclass(frozen=True)
 class Softplus:
     """act(z) = log(1 + exp(z)), smooth and not homogeneous."""
 

@@ -40,13 +40,13 @@ def fresh_points(snapshot: Snapshot) -> list[FreshPoint]:
     assert p.Q is not None
     covariance = sample.fresh_noise.covariance(p.A, p.Q, sample.vectors.square().sum(2))
     first, second = p.net.patch_weights(p.head)
-    mu = p.A[..., sample.signal.vector]  # (c, r)
+    plus, minus = sample.signal.fresh(p.A)  # (c, r)
     orders = [(first, second)]
     if first is not second and bool((sample.position != 0).any()):
         orders.append((second, first))
     act = p.net.activation
     return [
-        FreshPoint(covariance, noise, (signal * act(mu)).sum(1), (signal * act(-mu)).sum(1), act)
+        FreshPoint(covariance, noise, (signal * act(plus)).sum(1), (signal * act(minus)).sum(1), act)
         for signal, noise in orders
     ]
 

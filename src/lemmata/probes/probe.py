@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.probes import encoders, generalisation, learning
+from lemmata.probes import encoders, feature_learning, generalisation, learning
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -45,6 +45,16 @@ _SHIPPED = (
     Probe("encoder_noise_2", encoders.SECOND_NOISE, "noise memorisation of modality 2, mean max ⟨w, ξ̃⟩"),
     Probe("contrastive_loss", encoders.loss_by_direction, "training loss per direction"),
     Probe("downstream_error", encoders.downstream_error, "test error of the best linear head"),
+    Probe("filter_signal", feature_learning.filter_signal, "signal, mean |⟨w, μ⟩|"),
+    Probe("filter_noise", feature_learning.filter_noise, "noise, mean |⟨w, ξ⟩|"),
+    Probe("filter_ratio", feature_learning.filter_ratio, "signal over noise"),
+    Probe("class_signal", feature_learning.class_signal, "signal, max |⟨w, μ⟩| in class"),
+    Probe("class_noise", feature_learning.class_noise, "noise, max |⟨w, ξ⟩| in class"),
+    Probe("class_ratio", feature_learning.class_ratio, "signal over noise"),
+    Probe("branch_spread", feature_learning.branch_spread, "spread over neurons of ⟨w, μ⟩, relative"),
+    Probe("gradient_norm", feature_learning.gradient_norm, "length of the gradient"),
+    Probe("denoising_excess", feature_learning.denoising_excess, "denoising loss − d"),
+    Probe("denoising_excess_fresh", feature_learning.denoising_excess_fresh, "denoising loss − d on fresh data"),
     Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
 )
 

@@ -1,5 +1,6 @@
 """A snapshot: all that a probe may look at, at one step of ``c`` cells."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ class Snapshot:
         loss: ``(c,)`` training loss.
         witnesses: ``(c, r, j)`` inner products of the filters with the sample's witnesses, if it has any.
         seeds: ``(c,)``, for probes that draw.
+        gradient_norm: gives the length ``(c,)`` of the gradient of the loss in parameter space, full batch.
         memo: results that several probes share.
     """
 
@@ -29,6 +31,7 @@ class Snapshot:
     loss: Tensor
     witnesses: Tensor | None
     seeds: Tensor
+    gradient_norm: Callable[[], Tensor]
     memo: dict[str, Any] = field(default_factory=dict)
 
     @property

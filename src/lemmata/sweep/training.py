@@ -10,7 +10,7 @@ import numpy as np
 
 from lemmata.dynamics.ends import Status
 from lemmata.dynamics.run import Run
-from lemmata.dynamics.train import train
+from lemmata.dynamics.train import Training, train
 from lemmata.probes.probe import named
 from lemmata.sweep.body import Variable
 from lemmata.sweep.grid import Grid
@@ -87,7 +87,10 @@ class TrainingBody:
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
         batched, seeds = self.cell.batch(points)
-        trained = train(batched, seeds)
+        return self.measured(train(batched, seeds))
+
+    def measured(self, trained: Training) -> dict[str, np.ndarray]:
+        """The variables of a tile that was trained."""
         found = {
             name: (values[:, 0] if self.cell.record is None else values).cpu().numpy()
             for name, values in trained.records.items()

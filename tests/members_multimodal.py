@@ -16,7 +16,7 @@ def _run(data, objective=InfoNCE(), rule=lm.GD(0.02), net=_NET):  # noqa: B008
     return lm.Run(data, net, objective, rule)
 
 
-CONTRASTIVE: dict[str, lm.Run] = {
+MEMBERS: dict[str, lm.Run] = {
     "single-modal": _run(_SINGLE),
     "single-modal, all negatives": _run(_ALL, InfoNCE(tau=0.7)),
     "single-modal, fresh augmentation": _run(_SINGLE, InfoNCE(augmentation="fresh")),

@@ -1,0 +1,66 @@
+"""A two-layer denoiser with tied weights: the filters that read a noisy patch also write its noise.
+
+    f(x_t) = 1/sqrt(m) sum_r act(<w_r, x_t>) w_r,     applied to every patch,     w_r(0) ~ N(0, init^2 I),
+
+the network of Han, Huang, Cao, Zou 2024 (arXiv 2412.01021). Our names: ``m`` is m, ``init`` is sigma_0, ``activation``
+is quadratic in the paper. It has no head: the filters are all there is.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lemmata.cells import per_cell
+from lemmata.check import require, require_whole
+from lemmata.nets.activations import Activation, Power
+
+
+@dataclass(frozen=True)
+class TiedDenoiser:
+    """``m`` filters, shared by both patches and by both layers.
+
+    Args:
+        m: number of filters, at least 1.
+        init: standard deviation of the coordinates of the filters at the start, at least 0.
+        activation: of the hidden layer. The closed forms over the noise need a :class:`~lemmata.Power`.
+
+    Raises:
+        ValueError: for a value outside its range.
+
+    ``init`` may be a ``(c,)`` tensor, one value per cell.
+    """
+
+    m: int
+    init: float | Tensor = 1e-3
+    activation: Activation = field(default_factory=Power)
+
+    value_fields: ClassVar[tuple[str, ...]] = ("init",)
+    moving_head: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        require_whole("m", self.m, 1, "the number of filters")
+        require("init", self.init, lambda x: x >= 0, "at least 0")
+
+    @property
+    def filters(self) -> int:
+        """Number of filters, r = m."""
+        return self.m
+
+    def initial_scale(self, seeds: Tensor) -> Tensor:
+        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
+        ones = torch.ones(seeds.shape[0], self.m, dtype=torch.float64, device=seeds.device)
+        return ones * per_cell(self.init, ones)
+
+    def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
+        """No parameters beside the filters."""
+        return {}
+
+    def stable_step(self, curvature: Tensor) -> Tensor:
+        """The step size 2 / S^2 with S^2 = ``curvature`` ``(c,)``.
+
+        The steepest directions of the denoising loss near its stationary points are the data vectors, with curvature
+        proportional to their squared length times their share of the samples (our rule, measured).
+        """
+        return 2 / curvature
