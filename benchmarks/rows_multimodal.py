@@ -1,105 +1,129 @@
-"""Speed of contrastive training: the loop in R^d as people write it, against the gram engine, alone and in a batch.
+"""Microseconds per cell and step of contrastive training: a loop in R^d, and the gram engine, alone and in a batch.
 
 python -m benchmarks.rows_multimodal
+
+n = 50, m = 50, full-batch gradient descent. *loop* is PyTorch as it is usually written: autograd and gradient descent on
+vectors of R^d in float64, one cell after another. Medians of interleaved rounds.
 """
 
+import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
-from lemmata import GD, Run, train
+import lemmata as lm
 from lemmata.cells import cell_seeds
-from lemmata.data.paired import PairedSignalNoise
 from lemmata.dynamics.train import draw
-from lemmata.nets.patch_encoder import PatchEncoder
-from lemmata.objectives.info_nce import InfoNCE
 
-N, D, M, ETA, LOOP_STEPS, STEPS, BATCH = 50, 20_000, 50, 0.002, 6, 200, 64
+N, M, D, ETA, ROUNDS = 50, 50, 20_000, 0.002, 5
 
 
-def loop(run: Run, steps: int) -> float:
-    """Seconds per step of plain PyTorch with autograd on vectors of R^d, one cell."""
-    sample = run.data.sample(cell_seeds(0, [0], run.device), torch.full((1, M), 1e-3, dtype=torch.float64))
-    gram = sample.lift(D, cell_seeds(1, [0], run.device))
-    mu, xi = gram.vectors[0, :, :1], gram.vectors[0, :, 1 : 1 + N]
-    patches = [gram.labels[0].reshape(1, -1, 1) * mu, xi]  # (g, n, d) each
-    views = [gram.vectors[0, :, 1 + N :]] if run.data.modality == "single" else []
-    weights = [w.clone().requires_grad_() for w in gram.filters[0]]
-    mask = gram.negatives[0]
-
-    def features(w: torch.Tensor, *xs: torch.Tensor) -> torch.Tensor:
-        return sum(torch.relu(x @ w.T) for x in xs)  # type: ignore[return-value]
-
-    def info_nce(query: torch.Tensor, positive: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        score = (query * positive.detach()).sum(1, keepdim=True)
-        others = (query @ keys.detach().T).masked_fill(~mask, -torch.inf)
-        return (torch.cat([score, others], 1).logsumexp(1) - score[:, 0]).mean()
-
-    def step() -> None:
-        h = [features(w, patches[0][g], patches[1][g]) for g, w in enumerate(weights)]
-        if views:
-            loss = info_nce(h[0], features(weights[0], patches[0][0], views[0][0]), h[0])
-        else:
-            loss = info_nce(h[0], h[1], h[1]) + info_nce(h[1], h[0], h[0])
-        for w, gradient in zip(weights, torch.autograd.grad(loss, weights)):
-            w.data -= ETA * gradient
-
-    step()
-    started = time.perf_counter()
-    for _ in range(steps):
-        step()
-    _wait(run.device)
-    return (time.perf_counter() - started) / steps
+def described(modality: str, dtype: str = "float64", device: str = "cpu") -> lm.Run:
+    """The run that is timed."""
+    data = lm.PairedSignalNoise(n=N, d=D, signal=10.0, modality=modality)  # type: ignore[arg-type]
+    return lm.Run(data, lm.PatchEncoder(M), lm.InfoNCE(), lm.GD(ETA), engine="gram", dtype=dtype, device=device)
 
 
-def engine(run: Run, cells: int, steps: int) -> float:
-    """Seconds per cell and step of the gram engine: a long run less a short one, so that sampling does not count."""
+def info_nce(query: torch.Tensor, positive: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The loss of one direction, keys held fixed."""
+    own = (query * positive.detach()).sum(1, keepdim=True)
+    others = (query @ keys.detach().T).masked_fill(~mask, -torch.inf)
+    return (torch.cat([own, others], 1).logsumexp(1) - own[:, 0]).mean()
+
+
+def loop(modality: str, steps: int, device: str) -> Callable[[], float]:
+    """One cell by autograd in R^d; returns seconds per step."""
+    run = described(modality, device=device)
+    sample = draw(run, cell_seeds(0, [0], device)).lift(D, cell_seeds(1, [0], device))
+    signal = sample.labels[0].reshape(1, -1, 1) * sample.vectors[0, :, :1]  # (g, n, d)
+    noise, augmented = sample.vectors[0, :, 1 : 1 + N], sample.vectors[0, :, 1 + N :]
+    mask = sample.negatives[0]
+
+    def features(w: torch.Tensor, *patches: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.relu(patch @ w.T) for patch in patches]).sum(0)
+
+    def timed() -> float:
+        weights = [w.clone().requires_grad_() for w in sample.filters[0]]
+        optimizer = torch.optim.SGD(weights, lr=ETA)
+        started = _now(device)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            h = [features(w, signal[g], noise[g]) for g, w in enumerate(weights)]
+            if modality == "single":
+                loss = info_nce(h[0], features(weights[0], signal[0], augmented[0]), h[0], mask)
+            else:
+                loss = info_nce(h[0], h[1], h[1], mask) + info_nce(h[1], h[0], h[0], mask)
+            loss.backward()
+            optimizer.step()
+        return (_now(device) - started) / steps
+
+    return timed
+
+
+def engine(run: lm.Run, cells: int, steps: int) -> Callable[[], float]:
+    """Seconds per cell and step of the engine; two lengths of training, so that what is done once drops out."""
     sample = draw(run, cell_seeds(0, range(cells), run.device))
-    took = []
-    for count in (steps, 2 * steps, steps, 2 * steps):
-        at = run.at({"steps": count})
-        started = time.perf_counter()
-        train(at, range(cells), sample=sample)
-        _wait(run.device)
-        took.append(time.perf_counter() - started)
-    return (min(took[1], took[3]) - min(took[0], took[2])) / (steps * cells)
+
+    def once(steps: int) -> float:
+        at = run.at({"steps": steps})
+        started = _now(run.device)
+        lm.train(at, range(cells), sample=sample)
+        return _now(run.device) - started
+
+    return lambda: (once(2 * steps) - once(steps)) / steps / cells
 
 
 def rows(device: str = "cpu") -> list[dict[str, Any]]:
-    """One row per objective: microseconds per cell and step, and ratios to the loop in R^d."""
+    """One dictionary per objective: ``objective``, ``d``, µs per cell and step of every opponent, and the ratios."""
     found = []
     for modality in ("single", "multi"):
-        data = PairedSignalNoise(n=N, d=D, signal=10.0, modality=modality)  # type: ignore[arg-type]
-        run = Run(data, PatchEncoder(M), InfoNCE(), GD(step_size=ETA), engine="gram", device=device)
-        slow, one, many = loop(run, LOOP_STEPS), engine(run, 1, STEPS), engine(run, BATCH, STEPS // 4)
-        single_precision = engine(run.at({"dtype": "float32"}), BATCH, STEPS // 4)
+        timed = {
+            "loop": loop(modality, 6, device),
+            "one": engine(described(modality, device=device), 1, 200),
+            "batched": engine(described(modality, device=device), 64, 40),
+            "float32": engine(described(modality, "float32", device), 64, 40),
+        }
+        for measure in timed.values():
+            measure()  # the first run also loads code
+        taken: dict[str, list[float]] = {key: [] for key in timed}
+        for _ in range(ROUNDS):
+            for key, measure in timed.items():
+                taken[key].append(1e6 * measure())
+        us = {key: statistics.median(values) for key, values in taken.items()}
         found.append(
             {
-                "objective": f"InfoNCE, {modality}-modal (n = {N}, m = {M}, d = {D})",
-                "loop_us": 1e6 * slow,
-                "gram_us": 1e6 * one,
-                "gram_64_us": 1e6 * many,
-                "gram_64_float32_us": 1e6 * single_precision,
-                "ratio": slow / one,
-                "ratio_64": slow / many,
+                "objective": f"InfoNCE, {modality}-modal",
+                "d": D,
+                "loop_us": us["loop"],
+                "engine_us": us["one"],
+                "batched_us": us["batched"],
+                "batched_float32_us": us["float32"],
+                "engine_ratio": us["loop"] / us["one"],
+                "batching_ratio": us["one"] / us["batched"],
             }
         )
     return found
 
 
-def _wait(device: str) -> None:
+def _now(device: str) -> float:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def main() -> None:
-    headings = ("objective", "loop in R^d, µs", "gram, µs", "gram × 64, µs", "× 64, float32, µs", "ratio", "ratio × 64")
-    table = Table(*headings, title=f"per cell and step, {torch.get_num_threads()} threads")
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"µs per cell and step, d = {D}, n = {N}, m = {M}, {torch.get_num_threads()} thread(s)")
+    headings = ("objective", "loop in R^d", "engine, 1 cell", "engine, 64 cells", "64 in float32", "engine", "batching")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "objective" else "right")
     for row in rows():
-        table.add_row(*[value if isinstance(value, str) else f"{value:,.1f}" for value in row.values()])
+        times = [f"{row[key]:.0f}" for key in ("loop_us", "engine_us", "batched_us", "batched_float32_us")]
+        table.add_row(row["objective"], *times, f"×{row['engine_ratio']:.0f}", f"×{row['batching_ratio']:.1f}")
     Console().print(table)
 
 
