@@ -2,8 +2,8 @@
 
 python -m benchmarks.rows_multimodal
 
-n = 50, m = 50, full-batch gradient descent. *loop* is PyTorch as it is usually written: autograd and gradient descent on
-vectors of R^d in float64, one cell after another. Medians of interleaved rounds.
+n = 50, m = 50, full-batch gradient descent. *loop* is PyTorch as it is usually written: autograd and SGD on vectors of
+R^d in float64, one cell after another. Medians of interleaved rounds.
 """
 
 import statistics

@@ -105,7 +105,7 @@ class InfoNCE(Objective):
             own.zero_()
             pull = torch.addcmul(keys @ share.mT, positive, missing.unsqueeze(-2))
         weights = p.weights.unsqueeze(1)
-        slope = pull * (weights / per_cell(self.tau, weights)).unsqueeze(-2)  # -(weight_i / tau) D_i, (c, g, r, n)
+        slope = pull * (weights / self._tau(weights)).unsqueeze(-2)  # -(weight_i / tau) D_i, (c, g, r, n)
         act = p.net.activation
         gradient = torch.zeros_like(p.A)
         sample.signal.write(slope * act.derivative(signal), gradient)
@@ -132,7 +132,7 @@ class InfoNCE(Objective):
 
     def logits(self, products: Products, query: Tensor, positive: Tensor, keys: Tensor) -> Tensor:
         """s_ij / tau ``(c, g, n, n)``: positives on the diagonal, -inf where j is no negative of i."""
-        query = query / per_cell(self.tau, query)
+        query = query / self._tau(query)
         unseen = ~(products.sample.negatives & (products.weights > 0).unsqueeze(1))  # negatives come from the batch
         if positive is keys:  # the positive's score is on the diagonal already
             unseen.diagonal(dim1=-2, dim2=-1).fill_(False)
@@ -140,6 +140,9 @@ class InfoNCE(Objective):
         if positive is not keys:
             scores.diagonal(dim1=-2, dim2=-1).copy_((query * positive).sum(-2))
         return scores
+
+    def _tau(self, like: Tensor) -> float | Tensor:
+        return per_cell(self.tau, like) if isinstance(self.tau, Tensor) else self.tau
 
     def _fresh(self, products: Products) -> Tensor:
         """Inner products ``(c, 1, r, n)`` of the filters with this step's augmentations."""
