@@ -36,6 +36,7 @@ class Hinge(lm.MarginObjective):
 
 DATA = lm.SignalNoise(n=7, d=60, signal=2.0)
 NET = lm.TwoLayerCNN(m=3, v0=0.3, init=0.02)
+PAIRS = lm.SignalNoisePairs(pairs=7, d=60, signal=2.0, sigma_p=0.5, correlation=0.3)
 
 MEMBERS: dict[str, lm.Run] = {
     "plain": lm.Run(DATA, NET),
@@ -67,6 +68,19 @@ MEMBERS: dict[str, lm.Run] = {
     "reads Q, sam": lm.Run(DATA, NET, objective=FilterNorms(), rule=lm.GD(c=0.2, sam_radius=0.05)),
     "user's objective": lm.Run(DATA, NET, objective=Hinge(), rule=lm.GD(c=0.05)),
     "images": lm.Run(lm.ImageNoise(lm.load_digits((3, 8)), n=6, sigma_p=0.1, d=100), NET),
+    "simclr": lm.Run(PAIRS, lm.LinearEncoder(3, init=0.05), lm.SimCLR(), lm.GD(c=0.2)),
+    "simclr, all options": lm.Run(
+        PAIRS,
+        lm.LinearEncoder(3, init=0.05),
+        lm.SimCLR(0.7, "cosine", "both", stop_gradient=True),
+        lm.GD(step_size=0.002, batch_size=4, momentum=0.5),
+    ),
+    "simclr on images": lm.Run(
+        lm.ImagePairs(lm.load_digits((3, 8)), pairs=6, sigma_p=0.1, d=100),
+        lm.LinearEncoder(3),
+        lm.SimCLR(),
+        lm.GD(c=0.2),
+    ),
 }
 MEMBERS |= members_diffusion.MEMBERS | members_multimodal.MEMBERS
 

@@ -13,7 +13,9 @@ _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
     "PairedSignalNoise": "lemmata.data.paired",
+    "SignalNoisePairs": "lemmata.data.pairs",
     "ImageNoise": "lemmata.data.image_noise",
+    "ImagePairs": "lemmata.data.image_pairs",
     "ImageSignals": "lemmata.data.image_signals",
     "TwoSignals": "lemmata.data.two_signals",
     "load_digits": "lemmata.data.images",
@@ -21,6 +23,7 @@ _CONTENTS = {
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
     "PatchEncoder": "lemmata.nets.patch_encoder",
+    "LinearEncoder": "lemmata.nets.linear_encoder",
     "TiedDenoiser": "lemmata.nets.denoiser",
     "ReLU": "lemmata.nets.activations",
     "LeakyReLU": "lemmata.nets.activations",
@@ -32,6 +35,7 @@ _CONTENTS = {
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
     "InfoNCE": "lemmata.objectives.info_nce",
+    "SimCLR": "lemmata.objectives.simclr",
     "Denoising": "lemmata.objectives.denoising",
     "FixedNoiseDenoising": "lemmata.objectives.denoising",
     "FreshNoiseDenoising": "lemmata.objectives.denoising",
@@ -41,6 +45,7 @@ _CONTENTS = {
     "TorchRule": "lemmata.dynamics.rules",
     "train": "lemmata.dynamics.train",
     "Status": "lemmata.dynamics.ends",
+    "Until": "lemmata.dynamics.ends",
     # what is seen
     "Probe": "lemmata.probes.probe",
     "PROBES": "lemmata.probes.probe",
@@ -54,13 +59,16 @@ __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
     from lemmata.data.image_noise import ImageNoise as ImageNoise
+    from lemmata.data.image_pairs import ImagePairs as ImagePairs
     from lemmata.data.image_signals import ImageSignals as ImageSignals
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
     from lemmata.data.paired import PairedSignalNoise as PairedSignalNoise
+    from lemmata.data.pairs import SignalNoisePairs as SignalNoisePairs
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.data.two_signals import TwoSignals as TwoSignals
     from lemmata.dynamics.ends import Status as Status
+    from lemmata.dynamics.ends import Until as Until
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
     from lemmata.dynamics.run import Run as Run
@@ -71,6 +79,7 @@ if TYPE_CHECKING:
     from lemmata.nets.activations import ReLU as ReLU
     from lemmata.nets.activations import Softplus as Softplus
     from lemmata.nets.denoiser import TiedDenoiser as TiedDenoiser
+    from lemmata.nets.linear_encoder import LinearEncoder as LinearEncoder
     from lemmata.nets.patch_encoder import PatchEncoder as PatchEncoder
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
     from lemmata.objectives.denoising import Denoising as Denoising
@@ -80,6 +89,7 @@ if TYPE_CHECKING:
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective
+    from lemmata.objectives.simclr import SimCLR as SimCLR
     from lemmata.probes.probe import PROBES as PROBES
     from lemmata.probes.probe import Probe as Probe
     from lemmata.sweep.grid import Axis as Axis

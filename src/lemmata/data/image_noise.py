@@ -19,6 +19,7 @@ from lemmata.check import require, require_whole
 from lemmata.data.coordinates import compresses, gaussian_rows
 from lemmata.data.images import Images
 from lemmata.data.sample import FreshNoise, Own, TwoPatchSample, Witnesses
+from lemmata.data.signal_noise import pad_to, rows_beside
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class ImageNoise:
         sigma_p: standard deviation of a noise coordinate, above 0.
         d: dimension of the noise patch, at least the number of pixels.
         tests: most images used as test points.
+        seen: images, half of either class, that an earlier training has seen and that are no test points. Training
+            images are drawn among them; by default n.
 
     Raises:
         ValueError: for a value outside its range, or images of other than two classes.
@@ -44,6 +47,7 @@ class ImageNoise:
     sigma_p: float | Tensor = 1.0
     d: int = 500
     tests: int = 200
+    seen: int | None = None
 
     value_fields: ClassVar[tuple[str, ...]] = ("sigma_p",)
 
@@ -55,11 +59,19 @@ class ImageNoise:
         require_whole("d", self.d, self.images.x.shape[1], "the dimension of the noise patch, not below the pixels'")
         require_whole("tests", self.tests, 2, "the number of test images")
         require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
-        if (self.n + 1) // 2 >= counts.min():
-            raise ValueError(
-                f"n = {self.n} training images were asked for and the smaller class has {counts.min()}, of which one "
-                f"must be left for testing; take n <= {2 * (counts.min() - 1)}"
+        if self.seen is not None:
+            require_whole(
+                "seen", self.seen, self.n, "the number of images seen before, the n training images among them,"
             )
+        if (self._used + 1) // 2 >= counts.min():
+            raise ValueError(
+                f"n = {self._used} training images were asked for and the smaller class has {counts.min()}, of which "
+                f"one must be left for testing; take n <= {2 * (counts.min() - 1)}"
+            )
+
+    @property
+    def _used(self) -> int:
+        return self.n if self.seen is None else self.seen
 
     def compresses(self, filters: int) -> bool:
         """Whether compressed coordinates exist, d >= pixels + n + filters; otherwise sampling takes explicit ones."""
@@ -83,26 +95,48 @@ class ImageNoise:
         Returns:
             A :class:`TwoPatchSample` in float64. Data vectors: the images, then the noise (k = 2n).
         """
-        n, device = self.n, seeds.device
-        x = torch.as_tensor(self.images.x, device=device)
-        y = torch.where(torch.as_tensor(self.images.y, device=device) == self.images.classes[1], 1.0, -1.0).double()
-        rows = gaussian_rows(seeds, "rows", n + init.shape[1], x.shape[1], self.d, coordinates=coordinates)
-        centred = torch.nn.functional.pad(x - x.mean(0), (0, rows.shape[2] - x.shape[1]))
-        # Random order within either class, first the one class, then the other; training images from the front of each.
-        shuffled = uniform(seeds, "images", (len(y),))
-        plus, minus = (torch.where(y == sign, shuffled, 2.0).argsort(1) for sign in (1.0, -1.0))
-        count = int((y > 0).sum())
-        first, second = (n + 1) // 2, n // 2
-        train = torch.cat([plus[:, :first], minus[:, :second]], dim=1)
-        rest = torch.cat([plus[:, first:count], minus[:, second : len(y) - count]], dim=1)
+        rows = gaussian_rows(
+            seeds, "rows", self.n + init.shape[1], self.images.x.shape[1], self.d, coordinates=coordinates
+        )
+        return self._around(seeds, rows[:, : self.n], rows[:, self.n :] * init.unsqueeze(2))
+
+    def beside(self, seeds: Tensor, filters: Tensor, drawn: int | None = None) -> TwoPatchSample:
+        """Draws images and noise per cell that are independent of filters trained before, but for the images.
+
+        Args:
+            seeds: ``(c,)``; one seed gives the same order of images here and in :class:`~lemmata.ImagePairs`.
+            filters: ``(c, r, D)`` with the pixels along the first axes.
+            drawn: how many noise patches to draw before all but n are dropped; data sets with one ``drawn`` are nested.
+
+        Returns:
+            A :class:`TwoPatchSample` as from :meth:`sample` that starts at ``filters``; the classes alternate.
+
+        Raises:
+            ValueError: if the filters have more than d coordinates, or ``drawn`` is below n.
+        """
+        drawn = self.n if drawn is None else drawn
+        require_whole("drawn", drawn, self.n, "the number of noise patches drawn, of which n are kept,")
+        rows = rows_beside(seeds, filters, drawn, self.n, self.d)
+        return self._around(seeds, rows, pad_to(filters, rows), alternate=True)
+
+    def _around(self, seeds: Tensor, rows: Tensor, filters: Tensor, alternate: bool = False) -> TwoPatchSample:
+        """The sample with noise sigma_p times ``rows`` ``(c, n, D)``; the classes one after the other, or in turn."""
+        n = self.n
+        centred, y = centre(self.images, seeds.device)
+        centred = pad_to(centred, rows)
+        plus, minus, shuffled = order(y, seeds)
+        turn = torch.arange(n, device=seeds.device)
+        turn = turn // 2 + (turn % 2) * ((n + 1) // 2) if alternate else turn
+        train = torch.cat([plus[:, : (n + 1) // 2], minus[:, : n // 2]], dim=1)[:, turn]
+        rest = torch.cat([plus[:, (self._used + 1) // 2 :], minus[:, self._used // 2 :]], dim=1)
         drawn = shuffled.gather(1, rest).argsort(1)[:, : self.tests]
         test = rest.gather(1, drawn)
-        noise = per_cell(self.sigma_p, rows) * rows[:, :n]
-        ones = torch.ones(len(seeds), dtype=torch.float64, device=device)
+        noise = per_cell(self.sigma_p, rows) * rows
+        ones = torch.ones(len(seeds), dtype=torch.float64, device=seeds.device)
         length = centred[train].square().sum(2).mean(1)
         return TwoPatchSample(
             vectors=torch.cat([centred[train], noise], dim=1),
-            filters=rows[:, n:] * init.unsqueeze(2),
+            filters=filters,
             labels=y[train],
             curvature=length + ones * self.sigma_p**2 * self.d / n,
             signal=Own(0, n),
@@ -112,3 +146,18 @@ class ImageNoise:
             fresh_noise=FreshNoise(ones * self.sigma_p),
             witnesses=Witnesses(centred[test], y[test]),
         )
+
+
+def centre(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
+    """All images without their mean ``(N, p)``, and their labels ``(N,)``: +1 for the larger class."""
+    x = torch.as_tensor(images.x, device=device)
+    y = torch.where(torch.as_tensor(images.y, device=device) == images.classes[1], 1.0, -1.0).double()
+    return x - x.mean(0), y
+
+
+def order(y: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of either class in random order, ``(c, N+)`` and ``(c, N-)``, and the uniforms behind it ``(c, N)``."""
+    shuffled = uniform(seeds, "images", (len(y),))
+    plus, minus = (torch.where(y == sign, shuffled, 2.0).argsort(1) for sign in (1.0, -1.0))
+    count = int((y > 0).sum())
+    return plus[:, :count], minus[:, : len(y) - count], shuffled

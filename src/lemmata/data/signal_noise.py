@@ -80,22 +80,50 @@ class SignalNoise:
         Returns:
             A :class:`TwoPatchSample` in float64. Data vectors: mu, then xi_1 .. xi_n (k = 1 + n).
         """
+        rows = gaussian_rows(seeds, "rows", self.n + init.shape[1], 1, self.d, coordinates=coordinates)
+        truth = labels(seeds, self.n, self.balanced)
+        return self._around(seeds, truth, rows[:, : self.n], rows[:, self.n :] * init.unsqueeze(2))
+
+    def beside(self, seeds: Tensor, filters: Tensor, drawn: int | None = None) -> TwoPatchSample:
+        """Draws one data set per cell that is independent of filters trained before.
+
+        The coordinates at hand become fixed axes, in whose directions fresh noise is plain Gaussian: the joint law of
+        data and filters is that of R^d, at a cost that does not depend on d.
+
+        Args:
+            seeds: ``(c,)``.
+            filters: ``(c, r, D)`` with the signal along the first axis.
+            drawn: how many samples to draw before all but the first n are dropped; data sets with one ``drawn`` are
+                nested. By default n.
+
+        Returns:
+            A :class:`TwoPatchSample` as from :meth:`sample` that starts at ``filters``. Balanced labels alternate.
+
+        Raises:
+            ValueError: if the filters have more than d coordinates, or ``drawn`` is below n.
+        """
+        drawn = self.n if drawn is None else drawn
+        require_whole("drawn", drawn, self.n, "the number of samples drawn, of which n are kept,")
+        rows = rows_beside(seeds, filters, drawn, self.n, self.d)
+        truth = nested_labels(seeds, drawn, self.balanced)[:, : self.n]
+        return self._around(seeds, truth, rows, pad_to(filters, rows))
+
+    def _around(self, seeds: Tensor, truth: Tensor, rows: Tensor, filters: Tensor) -> TwoPatchSample:
+        """The sample with noise sigma_p times ``rows`` ``(c, n, D)``, made orthogonal to the signal if asked."""
         n, cells = self.n, seeds.shape[0]
-        rows = gaussian_rows(seeds, "rows", n + init.shape[1], 1, self.d, coordinates=coordinates)
         orthogonal = self.noise == "orthogonal"
-        noise = per_cell(self.sigma_p, rows) * rows[:, :n]
+        noise = per_cell(self.sigma_p, rows) * rows
         if orthogonal:
             noise[..., 0] = 0
         mu = torch.zeros_like(noise[:, :1])
         mu[..., 0] = per_cell(self.signal, mu[..., 0])
-        truth = labels(seeds, n, self.balanced)
         flipped = uniform(seeds, "flip", (n,)) < per_cell(self.flip, truth)
         first = torch.zeros(cells, n, dtype=torch.int64, device=seeds.device)
         position = (uniform(seeds, "position", (n,)) < 0.5).to(torch.int64) if self.shuffle_patches else first
         ones = torch.ones(cells, dtype=torch.float64, device=seeds.device)
         return TwoPatchSample(
             vectors=torch.cat([mu, noise], dim=1),
-            filters=rows[:, n:] * init.unsqueeze(2),
+            filters=filters,
             signal=Shared(0, truth),
             noise=Own(1, n),
             labels=torch.where(flipped, -truth, truth),
@@ -113,3 +141,33 @@ def labels(seeds: Tensor, n: int, balanced: bool) -> Tensor:
     alternating = 1.0 - 2.0 * (torch.arange(n, device=seeds.device) % 2).to(torch.float64)
     sign = torch.sign(normal(seeds, "odd class", (1,)))
     return alternating[permutation(seeds, "labels", n)] * sign
+
+
+def nested_labels(seeds: Tensor, n: int, balanced: bool) -> Tensor:
+    """Labels ``(c, n)`` of which any even number of first ones is balanced: the classes alternate."""
+    if not balanced:
+        return labels(seeds, n, balanced)
+    alternating = 1.0 - 2.0 * (torch.arange(n, device=seeds.device) % 2).to(torch.float64)
+    return alternating * torch.sign(normal(seeds, "odd class", (1,)))
+
+
+def rows_beside(seeds: Tensor, held: Tensor, drawn: int, kept: int, d: int | Tensor) -> Tensor:
+    """The first ``kept`` of ``drawn`` standard Gaussian vectors that see ``held`` ``(c, r, D)`` as fixed.
+
+    Returns:
+        ``(c, kept, D')`` in coordinates of which the first D are those of ``held``.
+
+    Raises:
+        ValueError: if D is above d.
+    """
+    frame, smallest = held.shape[-1], int(torch.as_tensor(d).min())
+    if frame > smallest:
+        raise ValueError(f"vectors in R^{frame} were given to data in R^{smallest}; take d = {frame} or more")
+    rows = gaussian_rows(seeds, "beside", drawn, frame, d)
+    # Row i of a Bartlett factor ends at column i: the first rows need no further columns.
+    return rows[:, :kept, : frame + kept] if rows.shape[-1] == frame + drawn else rows[:, :kept]
+
+
+def pad_to(vectors: Tensor, like: Tensor) -> Tensor:
+    """``vectors`` ``(c, k, d)`` with zeros added up to the coordinates of ``like``."""
+    return torch.nn.functional.pad(vectors, (0, like.shape[-1] - vectors.shape[-1]))

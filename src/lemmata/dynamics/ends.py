@@ -1,10 +1,17 @@
-"""When and why a cell stops: it reached the loss or the small gradient asked for, diverged, or took all its steps."""
+"""When and why a cell stops: it reached what was asked for (a loss, a small gradient, a level of a probe), diverged, or
+took all its steps.
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from lemmata.check import require
+from lemmata.probes.probe import Probe, named
+from lemmata.probes.snapshot import Snapshot
 
 DIVERGED_AT = 1e4
 """A cell whose loss is not a number, or is above this many times its first value, has diverged."""
@@ -17,6 +24,33 @@ class Status(IntEnum):
     REACHED_LOSS = 1
     DIVERGED = 2
     CONVERGED = 3
+    REACHED_LEVEL = 4
+
+
+@dataclass(frozen=True)
+class Until:
+    """A cell stops at the first step at which a probe is at least ``level``. The probe is taken at every step.
+
+    Args:
+        probe: its name in :data:`~lemmata.PROBES`, or a :class:`~lemmata.Probe`.
+        level: a finite number, or a ``(c,)`` tensor with one value per cell.
+
+    Raises:
+        ValueError: for an unknown probe, or a level that is no finite number.
+    """
+
+    probe: str | Probe
+    level: float | Tensor
+
+    value_fields: ClassVar[tuple[str, ...]] = ("level",)
+
+    def __post_init__(self) -> None:
+        named((self.probe,))
+        require("level", self.level, lambda x: not isinstance(x, str) and -float("inf") < x < float("inf"), "finite")
+
+    def reached(self, snapshot: Snapshot) -> Tensor:
+        """``(c,)`` bool; NaN has reached nothing."""
+        return named((self.probe,))[0].measure(snapshot) >= torch.as_tensor(self.level).to(snapshot.loss.device)
 
 
 @dataclass
@@ -49,8 +83,10 @@ class Ends:
         """``(c,)`` bool."""
         return self.status == Status.ALL_STEPS
 
-    def judge(self, loss: Tensor, step: int, gradient_norm: Tensor | None = None) -> None:
-        """Marks the cells that ended: ``loss`` and ``gradient_norm`` ``(c,)`` are those after ``step`` steps."""
+    def judge(
+        self, loss: Tensor, step: int, gradient_norm: Tensor | None = None, reached: Tensor | None = None
+    ) -> None:
+        """Marks the cells that ended: ``loss``, ``gradient_norm`` and ``reached`` ``(c,)`` are those after ``step``."""
         if step == 0:
             self.limit = self.diverged_at * loss.abs().nan_to_num(nan=0.0)
         running = self.running
@@ -61,5 +97,7 @@ class Ends:
         if self.stop_gradient is not None and gradient_norm is not None:
             converged = running & (ended == 0) & (gradient_norm <= self.stop_gradient)
             ended += converged.to(torch.int64) * Status.CONVERGED
+        if reached is not None:
+            ended += (running & (ended == 0) & reached).to(torch.int64) * Status.REACHED_LEVEL
         self.status_step = torch.where(ended > 0, step, self.status_step)
         self.status = self.status + ended

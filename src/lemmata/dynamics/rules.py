@@ -109,7 +109,7 @@ class GD:
         """eta ``(c,)`` of every cell."""
         curvature = engine.sample.curvature
         if isinstance(self.step_size, str):
-            return self.c * engine.net.stable_step(curvature)
+            return self.c * engine.net.stable_step(curvature) * engine.objective.step_scale
         return torch.ones_like(curvature) * self.step_size
 
     def view(self, seeds: Tensor, step: int, labels: Tensor) -> tuple[Tensor, Tensor]:

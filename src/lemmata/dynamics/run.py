@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from lemmata.check import require, require_whole
+from lemmata.dynamics.ends import Until
 from lemmata.dynamics.rules import GD, TorchRule
 from lemmata.objectives.margin import Logistic
 from lemmata.objectives.objective import Objective
 from lemmata.probes.probe import Probe, named
 
 ENGINES = ("auto", "direct", "compressed", "gram")
-_PARTS = ("data", "net", "objective", "rule")
+_PARTS = ("data", "net", "objective", "rule", "until")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Run:
         steps: most steps taken, at least 1.
         stop_loss: a cell stops when its training loss is at most this; None trains all the steps.
         stop_gradient: a cell has converged when its gradient is no longer than this; None never asks.
+        until: a cell stops when a probe reaches a level; None never asks.
         engine: ``"direct"``, ``"compressed"``, ``"gram"``, or ``"auto"``: gram if the rule allows it, else direct.
         dtype: ``"float64"`` or ``"float32"``, of training; sampling and test error are always float64.
         device: where it runs, e.g. ``"cpu"`` or ``"cuda"``.
@@ -48,6 +50,7 @@ class Run:
     steps: int = 600
     stop_loss: float | None = None
     stop_gradient: float | None = None
+    until: Until | None = None
     engine: str = "auto"
     dtype: str = "float64"
     device: str = "cpu"
@@ -104,9 +107,13 @@ class Run:
     def axes(self) -> dict[str, str]:
         """Every name that a grid may vary, and the part of the run that it belongs to (``""`` for the run itself)."""
         found = dict.fromkeys(("steps", "stop_loss", "stop_gradient", "engine", "dtype"), "") | {"seed": ""}
-        for part in _PARTS:
+        for part in self._parts:
             found |= {f.name: part for f in dataclasses.fields(getattr(self, part))}
         return found
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(part for part in _PARTS if getattr(self, part) is not None)
 
     def is_value(self, name: str) -> bool:
         """Whether an axis changes numbers only, so that its cells share a tile."""
@@ -119,13 +126,15 @@ class Run:
         Raises:
             ValueError: for a name that is no axis, naming those that are; or a value outside its range.
         """
-        axes, grouped = self.axes(), {part: {} for part in (*_PARTS, "")}  # type: ignore[var-annotated]
+        axes, grouped = self.axes(), {part: {} for part in (*self._parts, "")}  # type: ignore[var-annotated]
         for name, value in changes.items():
             if name not in axes:
                 raise ValueError(f"axis {name!r} was asked for; this run has the axes {', '.join(sorted(axes))}")
             if name != "seed":
                 grouped[axes[name]][name] = value
-        parts = {part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in _PARTS if grouped[part]}
+        parts = {
+            part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
+        }
         return dataclasses.replace(self, **parts, **grouped[""])
 
     def batch(self, points: Sequence[Mapping[str, Any]]) -> tuple["Run", Tensor]:

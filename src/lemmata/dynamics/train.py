@@ -120,7 +120,7 @@ class _Trainer:
                 taken[probe.name].append(probe.measure(snapshot).to(torch.float64))
         self._advance(self.run.steps)
         final = self._look()
-        self.ends.judge(final.loss, self.step)
+        self._judge(final.loss)
         records = {name: torch.stack(values, dim=1) for name, values in taken.items()}
         filters = self.engine.filters(self.point)
         return Training(self.run, steps, records, self.ends.status, self.ends.status_step, final, filters)
@@ -143,7 +143,7 @@ class _Trainer:
                 self.point, loss, gradient = self.guard.revise(self.point, loss, gradient)
                 eta = eta * self.guard.factor
             length = engine.squared_norm(gradient).sqrt() if self.run.stop_gradient is not None else None
-            self.ends.judge(loss, self.step, length)
+            self._judge(loss, length)
             eta = eta * self.ends.running
             self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
             self.step += 1
@@ -151,12 +151,17 @@ class _Trainer:
             found = engine.gradient(self.point, *rule.view(self.keys, self.step, self.sample.labels))
             self.point, _, _ = self.guard.revise(self.point, *found)
 
-    def _look(self) -> Snapshot:
+    def _judge(self, loss: Tensor, gradient_norm: Tensor | None = None) -> None:
+        until = self.run.until
+        reached = until.reached(self._look(loss)) if until is not None else None
+        self.ends.judge(loss, self.step, gradient_norm, reached)
+
+    def _look(self, loss: Tensor | None = None) -> Snapshot:
         engine, labels = self.engine, self.sample.labels
         if self.run.objective.draws:
             engine.refresh(split(self.keys, self.step))
         products = engine.full_products(self.point, labels)
-        loss = self.run.objective.loss(products)
+        loss = self.run.objective.loss(products) if loss is None else loss
         witnesses = engine.witness_products(self.point)
         return Snapshot(self.step, self.run.objective, products, loss, witnesses, self.keys, self._gradient_norm)
 

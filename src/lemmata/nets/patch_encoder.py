@@ -66,6 +66,6 @@ class PatchEncoder:
         """The step size 1 / (4 S^2) with S^2 = ``curvature`` ``(c,)``.
 
         Features grow at rate S^2 / tau while they are small and stop where similarities are a few tau, so a fixed
-        fraction of this is stable for temperatures of order one (our rule, measured; the paper leaves the step free).
+        fraction of tau times this is stable (our rule, measured; the paper leaves the step free).
         """
         return 0.25 / curvature

@@ -68,6 +68,11 @@ class InfoNCE(Objective):
         """The law of a fresh augmentation is read off Q."""
         return self.draws
 
+    @property
+    def step_scale(self) -> float | Tensor:
+        """tau: while features are small they grow at a rate of 1 / tau, and training ends where they reach its root."""
+        return self.tau
+
     def loss(self, products: Products) -> Tensor:
         """``(c,)``, see the module's formula."""
         return self.by_direction(products).sum(1)

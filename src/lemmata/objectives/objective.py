@@ -60,6 +60,11 @@ class Objective:
         """How many leading data vectors gradients reach; None is all. The others are seen and never enter a filter."""
         return None
 
+    @property
+    def step_scale(self) -> float | Tensor:
+        """What the network's stable step is multiplied by: 1 for a loss whose slope in the output is at most 1."""
+        return 1.0
+
     def loss(self, products: Products) -> Tensor:
         """The loss of every cell, ``(c,)``, from ``products`` alone; cells must not mix."""
         raise TypeError(f"{type(self).__name__} has no loss; write loss(self, products) -> (c,)")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.probes import encoders, feature_learning, generalisation, learning
+from lemmata.probes import alignment, encoders, feature_learning, generalisation, learning, test_loss
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -56,6 +56,9 @@ _SHIPPED = (
     Probe("denoising_excess", feature_learning.denoising_excess, "denoising loss − d"),
     Probe("denoising_excess_fresh", feature_learning.denoising_excess_fresh, "denoising loss − d on fresh data"),
     Probe("test_error_check", generalisation.cross_check, "test error by counting, where above 0.001"),
+    Probe("test_loss", test_loss.loss, "test loss"),
+    Probe("test_loss_se", test_loss.standard_error, "standard error of the test loss"),
+    Probe("signal_alignment", alignment.signal_alignment, "alignment of the filters with the signal, cos²"),
 )
 
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _SHIPPED}

@@ -48,6 +48,7 @@ def applies(run: Run, sample: Sample) -> bool:
         and type(run.rule) is GD
         and run.rule.plain
         and run.stop_gradient is None
+        and run.until is None
         and type(net) is TwoLayerCNN
         and net.activation == ReLU()
         and not (net.per_patch_output or net.divide_by_m)

@@ -1,0 +1,63 @@
+"""A linear encoder for pre-training: its filters are later the hidden layer of a two-layer network.
+
+    h_r(x) = sum_s <w_r, x_s>,   r = 1 .. 2m,   s = patches,   w_r(0) ~ N(0, init^2 I)
+
+It has no other parameters; the projection head is the identity. This is the encoder of Zhang, Cao 2024 (arXiv
+2409.18685). Our names: ``m`` filters go to either branch of the network that is fine-tuned, ``init`` is sigma_0.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lemmata.cells import per_cell
+from lemmata.check import require, require_whole
+
+
+@dataclass(frozen=True)
+class LinearEncoder:
+    """``2 m`` linear filters.
+
+    Args:
+        m: half the number of filters, at least 1.
+        init: standard deviation of the coordinates of the filters at the start, above 0.
+
+    Raises:
+        ValueError: for a value outside its range.
+
+    ``init`` may be a ``(c,)`` tensor, one value per cell.
+    """
+
+    m: int
+    init: float | Tensor = 1e-4
+
+    value_fields: ClassVar[tuple[str, ...]] = ("init",)
+    moving_head: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        require_whole("m", self.m, 1, "half the number of filters")
+        require("init", self.init, lambda x: x > 0, "above 0, as filters at zero never move")
+
+    @property
+    def filters(self) -> int:
+        """Number of filters, r = 2m."""
+        return 2 * self.m
+
+    def initial_scale(self, seeds: Tensor) -> Tensor:
+        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
+        ones = torch.ones(seeds.shape[0], self.filters, dtype=torch.float64, device=seeds.device)
+        return ones * per_cell(self.init, ones)
+
+    def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def stable_step(self, curvature: Tensor) -> Tensor:
+        """The step size 1 / S^2 with S^2 = ``curvature`` ``(c,)``, under which filters at most double in a step.
+
+        S^2 is the largest eigenvalue of the matrix whose power method early training is
+        (:func:`lemmata.theory.simclr.power_matrix`).
+        """
+        return 1 / curvature
