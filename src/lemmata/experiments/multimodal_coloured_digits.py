@@ -53,7 +53,7 @@ def body(size: str, *, images: str | None = None, **changes: Any) -> "Body":
     from lemmata.experiments.bodies.coloured_digits import ColouredDigits
 
     pictures = load_digits() if images is None else load_images(images)
-    epochs = {"smoke": 5, "laptop": 60, "paper": 100}[size]
+    epochs = {"smoke": 3, "laptop": 60, "paper": 100}[size]
     return ColouredDigits(pictures, **{"epochs": epochs, **changes})
 
 

@@ -34,7 +34,7 @@ def grid(size: str) -> "Grid":
     """Negatives, modalities and seed."""
     from lemmata.sweep import Grid
 
-    seeds = {"smoke": 2, "laptop": 8, "paper": 50}[size]
+    seeds = {"smoke": 1, "laptop": 8, "paper": 50}[size]
     axes = {"negatives": ("opposite", "all"), "modality": ("single", "multi"), "seed": range(seeds)}
     return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
 
@@ -49,7 +49,7 @@ def body(size: str, *, device: str = "cpu", **changes: Any) -> "Body":
     from lemmata.probes.probe import Probe
 
     n, n_snr2, eta, record = {
-        "smoke": (40, 0.3, 0.004, (0, 20, 40, 80, 200)),
+        "smoke": (40, 0.3, 0.004, (0, 30, 60, 200)),
         "laptop": (200, 0.5, 0.01, RECORD),
         "paper": (200, 0.5, 0.01, tuple(range(0, 201, 2))),
     }[size]
