@@ -270,7 +270,7 @@ def sensitivity(dataset: "xr.Dataset") -> "Figure":
         figure, axes = new_figure(
             shown.sizes["data"],
             shown.sizes["batch"],
-            title="AdaGrad++ and Adam++ are flat in their first scale, Adam and AdaGrad steep in their learning rate",
+            title="A wrong first scale costs the ++ methods little, a wrong learning rate costs Adam and AdaGrad much",
             sharex=True,
             sharey="row",
         )
