@@ -12,7 +12,7 @@ import torch
 import lemmata as lm
 from lemmata.cells import cell_seeds
 from lemmata.dynamics.train import Training, draw
-from tests import members_diffusion
+from tests import members_diffusion, members_multimodal
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ MEMBERS: dict[str, lm.Run] = {
         lm.GD(c=0.2),
     ),
 }
-MEMBERS |= members_diffusion.MEMBERS
+MEMBERS |= members_diffusion.MEMBERS | members_multimodal.MEMBERS
 
 
 def relative(found: torch.Tensor, expected: torch.Tensor) -> float:

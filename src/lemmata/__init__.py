@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _CONTENTS = {
     # what is sampled
     "SignalNoise": "lemmata.data.signal_noise",
+    "PairedSignalNoise": "lemmata.data.paired",
     "SignalNoisePairs": "lemmata.data.pairs",
     "ImageNoise": "lemmata.data.image_noise",
     "ImagePairs": "lemmata.data.image_pairs",
@@ -21,6 +22,7 @@ _CONTENTS = {
     "load_images": "lemmata.data.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
+    "PatchEncoder": "lemmata.nets.patch_encoder",
     "LinearEncoder": "lemmata.nets.linear_encoder",
     "TiedDenoiser": "lemmata.nets.denoiser",
     "ReLU": "lemmata.nets.activations",
@@ -32,6 +34,7 @@ _CONTENTS = {
     "Objective": "lemmata.objectives.objective",
     "MarginObjective": "lemmata.objectives.margin",
     "Logistic": "lemmata.objectives.margin",
+    "InfoNCE": "lemmata.objectives.info_nce",
     "SimCLR": "lemmata.objectives.simclr",
     "Denoising": "lemmata.objectives.denoising",
     "FixedNoiseDenoising": "lemmata.objectives.denoising",
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from lemmata.data.image_signals import ImageSignals as ImageSignals
     from lemmata.data.images import load_digits as load_digits
     from lemmata.data.images import load_images as load_images
+    from lemmata.data.paired import PairedSignalNoise as PairedSignalNoise
     from lemmata.data.pairs import SignalNoisePairs as SignalNoisePairs
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.data.two_signals import TwoSignals as TwoSignals
@@ -76,10 +80,12 @@ if TYPE_CHECKING:
     from lemmata.nets.activations import Softplus as Softplus
     from lemmata.nets.denoiser import TiedDenoiser as TiedDenoiser
     from lemmata.nets.linear_encoder import LinearEncoder as LinearEncoder
+    from lemmata.nets.patch_encoder import PatchEncoder as PatchEncoder
     from lemmata.nets.two_layer_cnn import TwoLayerCNN as TwoLayerCNN
     from lemmata.objectives.denoising import Denoising as Denoising
     from lemmata.objectives.denoising import FixedNoiseDenoising as FixedNoiseDenoising
     from lemmata.objectives.denoising import FreshNoiseDenoising as FreshNoiseDenoising
+    from lemmata.objectives.info_nce import InfoNCE as InfoNCE
     from lemmata.objectives.margin import Logistic as Logistic
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective

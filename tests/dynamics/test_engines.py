@@ -78,6 +78,7 @@ def test_handwritten_gradients_are_those_of_autograd(name):
     sample = sampled(run, 3)
     engine = make_engine(dataclasses.replace(run, engine="gram"), sample)
     point = engine.start(run.net.initial_head(cell_seeds(0, range(3))), run.net.moving_head)
+    engine.refresh(cell_seeds(0, range(3)))
     products = engine.products(point, sample.labels, torch.full_like(sample.labels, 1 / sample.labels.shape[1]))
     loss, found = run.objective.gradient(products)
     auto_loss, expected = lm.Objective.gradient(run.objective, products)
@@ -145,6 +146,7 @@ def test_lengths_of_directions_are_those_of_filters(name):
     sample = sampled(run, 2)
     engine = make_engine(run, sample)
     point = engine.start(run.net.initial_head(cell_seeds(0, range(2))), run.net.moving_head)
+    engine.refresh(cell_seeds(0, range(2)))
     _, direction = engine.gradient(point, sample.labels, torch.full_like(sample.labels, 0.1))
     if "carry" in direction:
         direction["carry"] = direction["carry"] + 0.3

@@ -23,6 +23,7 @@ class Engine(ABC):
         self.sample, self.net, self.objective = sample, net, objective
         self.still_head: Point = {}
         self.moving_head: tuple[str, ...] = ()
+        self.seeds: Tensor | None = None
 
     def start(self, head: dict[str, Tensor], moving: tuple[str, ...]) -> Point:
         """The point at step 0. Parameters of the head outside ``moving`` stay as they are for ever."""
@@ -38,16 +39,17 @@ class Engine(ABC):
         """What the objective reads; Q only if it says so."""
         A = self.inner_products(point)
         Q = self.filter_gram(point, A) if self.objective.reads_filter_gram else None
-        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights)
+        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, self.seeds)
 
     def full_products(self, point: Point, labels: Tensor) -> Products:
         """Inner products for the probes: Q always, labels and weights of the full batch."""
         A, weights = self.inner_products(point), torch.full_like(labels, 1 / labels.shape[1])
         Q = self.filter_gram(point, A)
-        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights)
+        return Products(A, Q, self.head(point), self.net, self.sample, labels, weights, self.seeds)
 
-    def refresh(self, seeds: Tensor) -> None:  # noqa: B027  (a hook: most engines draw nothing)
+    def refresh(self, seeds: Tensor) -> None:
         """New randomness for the next gradient, from this step's seeds ``(c,)``, where the objective draws."""
+        self.seeds = seeds
 
     def expected_gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
         """The loss ``(c,)`` and its gradient without the randomness of the steps."""

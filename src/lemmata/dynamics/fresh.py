@@ -48,12 +48,7 @@ class FreshNoiseEngine(DirectEngine):
             )
         self.padding = max(0, outside) if self.explicit else 2 * r
         self.degrees = dimension - held
-        self.seeds: Tensor | None = None
         super().__init__(_padded(sample, self.padding), net, objective)
-
-    def refresh(self, seeds: Tensor) -> None:
-        """New noises for the next gradient, from this step's seeds ``(c,)``."""
-        self.seeds = seeds
 
     def gradient(self, point: Point, labels: Tensor, weights: Tensor) -> tuple[Tensor, Point]:
         """The sampled loss ``(c,)``, its term |eps|^2 replaced by its mean d, and its gradient."""

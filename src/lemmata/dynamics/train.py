@@ -158,6 +158,8 @@ class _Trainer:
 
     def _look(self, loss: Tensor | None = None) -> Snapshot:
         engine, labels = self.engine, self.sample.labels
+        if self.run.objective.draws:
+            engine.refresh(split(self.keys, self.step))
         products = engine.full_products(self.point, labels)
         loss = self.run.objective.loss(products) if loss is None else loss
         witnesses = engine.witness_products(self.point)

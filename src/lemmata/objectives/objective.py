@@ -27,6 +27,7 @@ class Products:
         sample: the data, :class:`~lemmata.data.sample.Sample`; how patches read the vectors.
         labels: ``(c, n)``, ±1, as this step sees them.
         weights: ``(c, n)``, this step's weights of the samples, summing to 1 (1/n, or 1/batch on the batch).
+        seeds: ``(c,)``, this step's seeds, for an objective that draws; None unless it says that it does.
     """
 
     A: Tensor
@@ -36,6 +37,7 @@ class Products:
     sample: Any
     labels: Tensor
     weights: Tensor
+    seeds: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Objective:
     reads_filter_gram: ClassVar[bool] = False
     draws: ClassVar[bool] = False
     """Whether every step sees new randomness, so that the loss is an expectation that steps sample."""
+
+    def reached(self, sample: Any) -> int | None:
+        """How many leading data vectors gradients reach; None is all. The others are seen and never enter a filter."""
+        return None
 
     @property
     def step_scale(self) -> float | Tensor:

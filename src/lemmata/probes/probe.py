@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.probes import alignment, feature_learning, generalisation, learning, test_loss
+from lemmata.probes import alignment, encoders, feature_learning, generalisation, learning, test_loss
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -39,6 +39,12 @@ _SHIPPED = (
     Probe("norm_output", learning.norm_output, "norm of the output layer ‖v‖"),
     Probe("test_error", generalisation.error, "test error"),
     Probe("test_error_se", generalisation.standard_error, "standard error of the test error"),
+    Probe("encoder_signal", encoders.signal, "signal learning, max |⟨w, μ⟩|"),
+    Probe("encoder_noise", encoders.noise, "noise memorisation, mean max ⟨w, ξ⟩"),
+    Probe("encoder_signal_2", encoders.SECOND_SIGNAL, "signal learning of modality 2, max |⟨w, μ̃⟩|"),
+    Probe("encoder_noise_2", encoders.SECOND_NOISE, "noise memorisation of modality 2, mean max ⟨w, ξ̃⟩"),
+    Probe("contrastive_loss", encoders.loss_by_direction, "training loss per direction"),
+    Probe("downstream_error", encoders.downstream_error, "test error of the best linear head"),
     Probe("filter_signal", feature_learning.filter_signal, "signal, mean |⟨w, μ⟩|"),
     Probe("filter_noise", feature_learning.filter_noise, "noise, mean |⟨w, ξ⟩|"),
     Probe("filter_ratio", feature_learning.filter_ratio, "signal over noise"),

@@ -1,0 +1,71 @@
+"""A one-layer encoder of patches: the features that contrastive learning trains.
+
+    h_r(x) = sum_s act(<w_r, x_s>),   r = 1 .. m,   s = patches,   w_r(0) ~ N(0, init^2 I),
+
+in every modality with filters of its own. This is the encoder of Huang, Han, Chen, Cao, Xu, Suzuki 2024
+(arXiv 2411.02837), with act the ReLU. Our names: ``m`` is m, ``init`` is sigma_0.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lemmata.cells import per_cell
+from lemmata.check import require, require_whole
+from lemmata.nets.activations import Activation, ReLU
+
+
+@dataclass(frozen=True)
+class PatchEncoder:
+    """``m`` features of samples of two patches.
+
+    Args:
+        m: features, at least 1.
+        init: standard deviation of the coordinates of the filters at the start, above 0: from exactly zero the
+            features never move.
+        activation: of every patch.
+
+    Raises:
+        ValueError: for a value outside its range.
+
+    ``init`` may be a ``(c,)`` tensor, one value per cell.
+    """
+
+    m: int
+    init: float | Tensor = 1e-3
+    activation: Activation = field(default_factory=ReLU)
+
+    value_fields: ClassVar[tuple[str, ...]] = ("init",)
+    moving_head: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        require_whole("m", self.m, 1, "the number of features")
+        require("init", self.init, lambda x: x > 0, "above 0")
+
+    @property
+    def filters(self) -> int:
+        """Number of filters of a modality, r = m."""
+        return self.m
+
+    def initial_scale(self, seeds: Tensor) -> Tensor:
+        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
+        ones = torch.ones(seeds.shape[0], self.m, dtype=torch.float64, device=seeds.device)
+        return ones * per_cell(self.init, ones)
+
+    def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
+        """Nothing but filters is trained."""
+        return {}
+
+    def features(self, signal: Tensor, noise: Tensor) -> Tensor:
+        """h ``(..., r, n)`` from the pre-activations ``(..., r, n)`` of both patches."""
+        return self.activation(signal) + self.activation(noise)
+
+    def stable_step(self, curvature: Tensor) -> Tensor:
+        """The step size 1 / (4 S^2) with S^2 = ``curvature`` ``(c,)``.
+
+        Features grow at rate S^2 / tau while they are small and stop where similarities are a few tau, so a fixed
+        fraction of tau times this is stable (our rule, measured; the paper leaves the step free).
+        """
+        return 0.25 / curvature
