@@ -4,7 +4,7 @@ import pickle
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,15 @@ def sweep(
 
 
 class _Session:
-    """Writing results as they come, and saying what is kept when they no longer do."""
+    """Writing results as they come, and saying what is kept when they no longer do.
+
+    A tile is written by a thread of its own while the next one runs, one tile at a time.
+    """
 
     def __init__(self, body: Body, target: Store, path: str | Path | None, report: Report) -> None:
         self.body, self.target, self.path, self.report = body, target, path, report
+        self.writer = ThreadPoolExecutor(1)
+        self.writing: Future[None] | None = None
 
     def scratch(self, tile: Tile) -> Path | None:
         return scratch_folder(self.path, tile) if self.path is not None and wants_scratch(self.body) else None
@@ -100,6 +105,16 @@ class _Session:
             raise self.broken() from error
         except Exception as error:
             raise SweepError(f"{tile} failed with {type(error).__name__}: {error}; {self.kept()}") from error
+        self.flush()
+        self.writing = self.writer.submit(self._keep, tile, arrays)
+
+    def flush(self) -> None:
+        """Wait until the last tile handed over is stored; raises what its writing raised."""
+        if self.writing is not None:
+            writing, self.writing = self.writing, None
+            writing.result()
+
+    def _keep(self, tile: Tile, arrays: dict[str, Any]) -> None:
         self.target.write(tile, arrays)
         if (scratch := self.scratch(tile)) is not None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -114,6 +129,7 @@ class _Session:
     def kept(self) -> str:
         if self.path is None:
             return "nothing is kept without a store, give one to be able to resume"
+        self.flush()
         total = self.target.tiles
         kept = total - len(self.target.pending())
         return f"{kept} of {total} tiles are kept in {self.path}, run again to resume"
@@ -127,7 +143,7 @@ def _run(session: _Session, pending: list[Tile], pool: Executor, room: Callable[
             while len(flying) < room() and (tile := next(queue, None)) is not None:
                 flying[pool.submit(run_tile, session.body, tile.points, session.scratch(tile))] = tile
             if not flying:
-                return
+                return session.flush()
             landed, _ = wait(flying, return_when=FIRST_COMPLETED)
             # Failures last: what finished beside a failed tile is stored all the same.
             for future in sorted(landed, key=_failed):
@@ -139,6 +155,7 @@ def _run(session: _Session, pending: list[Tile], pool: Executor, room: Callable[
     finally:
         for future in flying:
             future.cancel()
+        session.writer.shutdown()
 
 
 def _failed(future: Future[Any]) -> bool:
