@@ -69,14 +69,14 @@ def test_any_executor_serves_and_is_left_open(expected):
             assert sweep(Random(), GRID, executor=pool, cells_per_tile=3, progress=False).equals(expected)
 
 
-def test_no_more_than_twice_the_workers_are_in_flight(monkeypatch):
+def test_no_more_than_twice_the_workers_and_one_to_store_are_in_flight(monkeypatch):
     recording = Recording()
     from lemmata.sweep.store import Store
 
     write = Store.write
     monkeypatch.setattr(Store, "write", lambda *args: (recording.landed(), write(*args))[1])
     sweep(Toy(seconds=0.01), GRID, executor=recording, cells_per_tile=1, progress=False)
-    assert recording.most == 4
+    assert 4 <= recording.most <= 5  # four at work or waiting, and one being stored
     assert recording.flying == 0
 
 

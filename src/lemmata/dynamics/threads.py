@@ -3,12 +3,16 @@
 Cells are small: spread over threads, one operation of PyTorch on a tile is slower than on one thread, by far where
 other work shares the machine (measured: 5 s against 27 s for a sweep of 1,200 cells). So on the gram and compressed
 engines PyTorch gets one thread, and the native kernel, which deals out whole cells, as many as PyTorch was allowed.
+Tiles of many inner products are the exception: there two threads took 0.55 of the time of one.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+MANY_PRODUCTS = 2**18
+"""Inner products A of a tile, cells × filters × vectors, from which PyTorch's threads pay."""
 
 
 @contextmanager

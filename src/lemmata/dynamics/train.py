@@ -18,7 +18,7 @@ from lemmata.dynamics.engine import Engine
 from lemmata.dynamics.fresh import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
-from lemmata.dynamics.threads import one_for_torch
+from lemmata.dynamics.threads import MANY_PRODUCTS, one_for_torch
 from lemmata.objectives.denoising import FreshNoiseDenoising
 from lemmata.probes.probe import named
 from lemmata.probes.snapshot import Snapshot
@@ -65,9 +65,10 @@ def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | No
     if isinstance(seeds, int) or not len(seeds):
         raise ValueError(f"seeds = {seeds!r} was asked for; give one seed per cell, e.g. seeds=range(8)")
     keys = cell_seeds(run.seed_root, seeds, run.device)
-    with torch.no_grad(), one_for_torch(run.engine_used != "direct") as threads:
-        sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
-        _check_cells(sample, keys)
+    sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
+    _check_cells(sample, keys)
+    products = sample.filters.shape[:-1].numel() * sample.vectors.shape[-2]
+    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS) as threads:
         return _Trainer(run, keys, sample, threads).train()
 
 
@@ -80,7 +81,8 @@ def _check_cells(sample: Sample, keys: Tensor) -> None:
 
 def draw(run: Run, keys: Tensor) -> Sample:
     """Data and initial filters of every cell, in the coordinates of the run's engine."""
-    sample = run.data.sample(keys, run.net.initial_scale(keys), coordinates=run.coordinates)
+    with one_for_torch(run.coordinates == "compressed"):
+        sample = run.data.sample(keys, run.net.initial_scale(keys), coordinates=run.coordinates)
     return to_dtype(sample, run.torch_dtype)
 
 
