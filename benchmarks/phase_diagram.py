@@ -6,8 +6,8 @@
 The cells are those of a phase diagram: n = 50, m = 10, full-batch gradient descent, both layers, float32. Opponents
 run in R^d: *loop*, a plain PyTorch module trained by autograd and SGD, one cell after another; *vmap*, the same loss
 through ``torch.func`` for 64 cells at once. Every row takes the better of one thread and all threads; rows are
-interleaved round by round and medians are shown. The last table times sampling at d = 10^3 and 10^9, the test error,
-and the bookkeeping of a sweep.
+interleaved round by round and medians are shown. The second table times sampling at d = 10^3 and 10^9, the test error,
+and the bookkeeping of a sweep; the third has the other objectives, each against a loop of its own, on one thread.
 """
 
 import argparse
@@ -25,6 +25,8 @@ from rich.table import Table
 from torch import nn
 
 import lemmata as lm
+from benchmarks import rows_diffusion, rows_multimodal, rows_simclr
+from benchmarks.rows import objective_table
 from lemmata.cells import cell_seeds
 from lemmata.dynamics import native
 from lemmata.dynamics.train import draw
@@ -260,6 +262,8 @@ def main() -> None:
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         console.print(speed_table(device, rounds))
     console.print(whole_cells(rounds))
+    torch.set_num_threads(1)
+    console.print(objective_table([*rows_diffusion.rows(), *rows_simclr.rows(), *rows_multimodal.rows()], 20_000))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ the last row with one fresh noise per patch and step. Medians of interleaved rou
 """
 
 import math
-import statistics
-import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
+from rich.console import Console
 
 import lemmata as lm
+from benchmarks.rows import Row, measured, now, objective_table
 from lemmata.cells import cell_seeds
 from lemmata.dynamics.train import draw
 
@@ -68,12 +67,12 @@ def loop(run: lm.Run, loss: Callable[..., torch.Tensor], steps: int, device: str
     def timed() -> float:
         W = start.clone().requires_grad_()
         optimizer = torch.optim.SGD([W], lr=1e-3)
-        started = _now(device)
+        started = now(device)
         for _ in range(steps):
             optimizer.zero_grad()
             loss(W, X, weights, labels).backward()
             optimizer.step()
-        return (_now(device) - started) / steps
+        return (now(device) - started) / steps
 
     return timed
 
@@ -84,66 +83,25 @@ def engine(run: lm.Run, cells: int, steps: int, device: str) -> Callable[[], flo
 
     def once(steps: int) -> float:
         described = lm.Run(run.data, run.net, run.objective, run.rule, steps, device=device)
-        started = _now(device)
+        started = now(device)
         lm.train(described, range(cells), sample=sample)
-        return _now(device) - started
+        return now(device) - started
 
     return lambda: (once(2 * steps) - once(steps)) / steps / cells
 
 
-def rows(device: str = "cpu") -> list[dict[str, Any]]:
-    """One dictionary per objective: ``objective``, ``d``, µs per cell and step of every opponent, and the ratios."""
-    found = []
+def rows(device: str = "cpu") -> list[Row]:
+    """Denoiser (closed form, fresh noises) and classifier."""
     cases = (
         ("denoiser, exact over the noise", DENOISER, exact_loss, 10),
         ("quadratic classifier", CLASSIFIER, logistic_loss, 10),
         ("denoiser, fresh noises", FRESH, sampled_loss, 4),
     )
-    for name, run, loss, steps in cases:
-        timed = {
-            "loop": loop(run, loss, steps, device),
-            "one": engine(run, 1, 300, device),
-            "batched": engine(run, 64, 60, device),
-        }
-        for measure in timed.values():
-            measure()  # the first run also loads code
-        taken: dict[str, list[float]] = {key: [] for key in timed}
-        for _ in range(ROUNDS):
-            for key, measure in timed.items():
-                taken[key].append(1e6 * measure())
-        us = {key: statistics.median(values) for key, values in taken.items()}
-        found.append(
-            {
-                "objective": name,
-                "d": D,
-                "loop_us": us["loop"],
-                "engine_us": us["one"],
-                "batched_us": us["batched"],
-                "engine_ratio": us["loop"] / us["one"],
-                "batching_ratio": us["one"] / us["batched"],
-            }
-        )
-    return found
-
-
-def _now(device: str) -> float:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def main() -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"µs per cell and step, d = {D}, n = {N}, m = {M}, {torch.get_num_threads()} thread(s)")
-    for heading in ("objective", "loop in R^d", "engine, 1 cell", "engine, 64 cells", "engine", "batching"):
-        table.add_column(heading, justify="left" if heading == "objective" else "right")
-    for row in rows():
-        times = [f"{row[key]:.0f}" for key in ("loop_us", "engine_us", "batched_us")]
-        table.add_row(row["objective"], *times, f"×{row['engine_ratio']:.0f}", f"×{row['batching_ratio']:.1f}")
-    Console().print(table)
+    return [
+        measured(name, loop(run, loss, steps, device), engine(run, 1, 300, device), engine(run, 64, 60, device), ROUNDS)
+        for name, run, loss, steps in cases
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    Console().print(objective_table(rows(), D))

@@ -6,14 +6,13 @@ n = 50, m = 50, full-batch gradient descent. *loop* is PyTorch as it is usually 
 R^d in float64, one cell after another. Medians of interleaved rounds.
 """
 
-import statistics
-import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
+from rich.console import Console
 
 import lemmata as lm
+from benchmarks.rows import Row, measured, now, objective_table
 from lemmata.cells import cell_seeds
 from lemmata.dynamics.train import draw
 
@@ -47,7 +46,7 @@ def loop(modality: str, steps: int, device: str) -> Callable[[], float]:
     def timed() -> float:
         weights = [w.clone().requires_grad_() for w in sample.filters[0]]
         optimizer = torch.optim.SGD(weights, lr=ETA)
-        started = _now(device)
+        started = now(device)
         for _ in range(steps):
             optimizer.zero_grad()
             h = [features(w, signal[g], noise[g]) for g, w in enumerate(weights)]
@@ -57,7 +56,7 @@ def loop(modality: str, steps: int, device: str) -> Callable[[], float]:
                 loss = info_nce(h[0], h[1], h[1], mask) + info_nce(h[1], h[0], h[0], mask)
             loss.backward()
             optimizer.step()
-        return (_now(device) - started) / steps
+        return (now(device) - started) / steps
 
     return timed
 
@@ -68,64 +67,26 @@ def engine(run: lm.Run, cells: int, steps: int) -> Callable[[], float]:
 
     def once(steps: int) -> float:
         at = run.at({"steps": steps})
-        started = _now(run.device)
+        started = now(run.device)
         lm.train(at, range(cells), sample=sample)
-        return _now(run.device) - started
+        return now(run.device) - started
 
     return lambda: (once(2 * steps) - once(steps)) / steps / cells
 
 
-def rows(device: str = "cpu") -> list[dict[str, Any]]:
-    """One dictionary per objective: ``objective``, ``d``, µs per cell and step of every opponent, and the ratios."""
-    found = []
-    for modality in ("single", "multi"):
-        timed = {
-            "loop": loop(modality, 6, device),
-            "one": engine(described(modality, device=device), 1, 200),
-            "batched": engine(described(modality, device=device), 64, 40),
-            "float32": engine(described(modality, "float32", device), 64, 40),
-        }
-        for measure in timed.values():
-            measure()  # the first run also loads code
-        taken: dict[str, list[float]] = {key: [] for key in timed}
-        for _ in range(ROUNDS):
-            for key, measure in timed.items():
-                taken[key].append(1e6 * measure())
-        us = {key: statistics.median(values) for key, values in taken.items()}
-        found.append(
-            {
-                "objective": f"InfoNCE, {modality}-modal",
-                "d": D,
-                "loop_us": us["loop"],
-                "engine_us": us["one"],
-                "batched_us": us["batched"],
-                "batched_float32_us": us["float32"],
-                "engine_ratio": us["loop"] / us["one"],
-                "batching_ratio": us["one"] / us["batched"],
-            }
+def rows(device: str = "cpu") -> list[Row]:
+    """Contrast within one modality and between two."""
+    return [
+        measured(
+            f"InfoNCE, {modality}-modal",
+            loop(modality, 6, device),
+            engine(described(modality, device=device), 1, 200),
+            engine(described(modality, device=device), 64, 40),
+            ROUNDS,
         )
-    return found
-
-
-def _now(device: str) -> float:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def main() -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"µs per cell and step, d = {D}, n = {N}, m = {M}, {torch.get_num_threads()} thread(s)")
-    headings = ("objective", "loop in R^d", "engine, 1 cell", "engine, 64 cells", "64 in float32", "engine", "batching")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "objective" else "right")
-    for row in rows():
-        times = [f"{row[key]:.0f}" for key in ("loop_us", "engine_us", "batched_us", "batched_float32_us")]
-        table.add_row(row["objective"], *times, f"×{row['engine_ratio']:.0f}", f"×{row['batching_ratio']:.1f}")
-    Console().print(table)
+        for modality in ("single", "multi")
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    Console().print(objective_table(rows(), D))

@@ -7,15 +7,14 @@ cell after another; *gram* moves inner products, one cell or 64 at once. Every r
 short training, the median of three rounds that take turns.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
+from rich.console import Console
 
 import lemmata as lm
+from benchmarks.rows import Row, measured, now, objective_table
 from lemmata.cells import cell_seeds
 from lemmata.dynamics.train import draw
 
@@ -34,7 +33,7 @@ def loop(dtype: torch.dtype, device: str) -> Callable[[int], float]:
     def train(steps: int) -> float:
         filters = start.clone().requires_grad_()
         optimizer = torch.optim.SGD([filters], lr=eta)
-        started = _now(device)
+        started = now(device)
         for _ in range(steps):
             optimizer.zero_grad()
             h, positive = first @ filters.T, second @ filters.T
@@ -43,7 +42,7 @@ def loop(dtype: torch.dtype, device: str) -> Callable[[int], float]:
             target = torch.zeros(PAIRS, dtype=torch.int64, device=device)
             torch.nn.functional.cross_entropy(logits, target).backward()
             optimizer.step()
-        return _now(device) - started
+        return now(device) - started
 
     return train
 
@@ -55,43 +54,25 @@ def gram(cells: int, dtype: torch.dtype, device: str) -> Callable[[int], float]:
     sample = draw(run, cell_seeds(0, range(cells), device))
 
     def train(steps: int) -> float:
-        started = _now(device)
+        started = now(device)
         lm.train(replace(run, steps=steps), range(cells), sample=sample)
-        return _now(device) - started
+        return now(device) - started
 
     return train
 
 
-def rows(device: str = "cpu") -> list[dict[str, Any]]:
-    """One dictionary per way of training: objective, method, cells, µs per cell and step, ratio to the loop."""
-    dtype = torch.float32
-    ways = {
-        ("loop in R^d", 1): (loop(dtype, device), 20),
-        ("gram", 1): (gram(1, dtype, device), 400),
-        ("gram", 64): (gram(64, dtype, device), 50),
-    }
-    for train, _ in ways.values():
-        train(2)
-    times: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
-    for _ in range(ROUNDS):
-        for (method, cells), (train, steps) in ways.items():
-            short = max(1, steps // 5)
-            times[method, cells].append((train(steps) - train(short)) / (steps - short) / cells)
-    medians = {way: statistics.median(found) * 1e6 for way, found in times.items()}
-    base = medians["loop in R^d", 1]
-    return [
-        {"objective": "SimCLR", "d": D, "n": PAIRS, "r": 2 * M, "method": method, "cells": cells,
-         "us_per_cell_step": value, "ratio": base / value}
-        for (method, cells), value in medians.items()
-    ]  # fmt: skip
+def per_step(train: Callable[[int], float], steps: int, cells: int) -> Callable[[], float]:
+    """Seconds per cell and step: the difference of a long and a short training."""
+    short = max(1, steps // 5)
+    return lambda: (train(steps) - train(short)) / (steps - short) / cells
 
 
-def _now(device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter()
+def rows(device: str = "cpu") -> list[Row]:
+    """SimCLR pre-training."""
+    dtype = torch.float64
+    ways = per_step(loop(dtype, device), 20, 1), per_step(gram(1, dtype, device), 400, 1)
+    return [measured("SimCLR", *ways, per_step(gram(64, dtype, device), 50, 64), ROUNDS)]
 
 
 if __name__ == "__main__":
-    for row in rows():
-        print("{objective}  {method:12} {cells:3} cells  {us_per_cell_step:9.1f} µs  {ratio:6.1f} x".format(**row))
+    Console().print(objective_table(rows(), D))

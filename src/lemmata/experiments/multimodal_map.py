@@ -173,7 +173,7 @@ CLAIMS = (
         "both-fit",
         f"contrast within one modality and between two both drive the training loss to {family.STOP_LOSS}",
         family.ABSTRACT,
-        family.mostly_reached,
+        family.all_reached,
         SIZES,
     ),
     Claim(
