@@ -1,6 +1,7 @@
 """The laws of engines, rules and objectives, over all members."""
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -171,7 +172,9 @@ class TestNative:
 
     @pytest.fixture(autouse=True)
     def _needs_compiler(self):
-        assert native._library() is not None, "the tests need a C compiler"
+        if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+            pytest.skip("no C compiler here")
+        assert native._library() is not None, "the C source does not compile"
 
     @pytest.mark.parametrize("dtype", ["float64", "float32"])
     @pytest.mark.parametrize(
