@@ -8,7 +8,7 @@ from lemmata.experiments import benign_overfitting as main
 from lemmata.experiments import benign_overfitting_digits as digits
 from lemmata.experiments import benign_overfitting_dimension as dimension
 from lemmata.experiments import benign_overfitting_init as init
-from lemmata.experiments import benign_setting as family
+from lemmata.experiments import readings
 from lemmata.experiments.claims import NotMeasurable
 from lemmata.experiments.conclude import conclude
 from lemmata.experiments.experiment import SIZES, experiments, find
@@ -104,7 +104,7 @@ def test_predictions_stand_on_the_axes_they_depend_on(plane):
     expected = benign.predicted_error(**cell, d=2000, m=10, init=1e-3)
     assert float(plane["test_error_predicted"].sel(cell)) == pytest.approx(float(expected))
     with pytest.raises(NotMeasurable, match="'d'"):
-        family.setting(phase_diagram(), "d")
+        readings.setting(phase_diagram(), "d")
 
 
 @pytest.mark.parametrize(

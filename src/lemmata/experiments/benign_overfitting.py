@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import benign_setting as family
+from lemmata.experiments import readings
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment
 from lemmata.theory import benign
@@ -201,21 +202,21 @@ def phase_diagram(dataset: "xr.Dataset") -> "Figure":
     from lemmata.report.style import new_figure
 
     title = "Test error of networks that fit their training data: κ decides"
-    chosen, note = family.one_of_each(dataset, "v0", "n", "signal")
-    scales = family.extremes(chosen)
+    chosen, note = readings.one_of_each(dataset, "v0", "n", "signal")
+    scales = readings.extremes(chosen)
     figure, axes = new_figure(len(scales), 2, title=title + note)
     for row, v0 in zip(axes, scales):
         part = chosen.sel(v0=v0) if "v0" in chosen.dims else chosen
         error = seed_interval(part["test_error"])["mean"].expand_dims(
             [name for name in ("n", "signal") if name not in part["test_error"].dims]
         )
-        n, d, sigma_p = family.setting(part, "n", "d", "sigma_p")
+        n, d, sigma_p = readings.setting(part, "n", "d", "sigma_p")
         line = (benign.kappa_at_error(LEVEL) * sigma_p**4 * d / (n * error["signal"][0] ** 0)) ** 0.25
         shared: dict[str, Any] = {
             "contours": family.kappa(part).broadcast_like(error),
             "levels": (0.1, 1, 10, 100),
             "lines": {f"predicted: error {LEVEL}": line} if "n" in line.dims else {},
-            "hatched": family.unusable(part).broadcast_like(error),
+            "hatched": readings.unusable(part).broadcast_like(error),
         }
         regime = benign.regime(v0, float(part["v0c"].mean())).item()
         heat_map(
@@ -240,8 +241,8 @@ def collapse(dataset: "xr.Dataset") -> "Figure":
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 
-    chosen, note = family.one_of_each(dataset, "v0", "n", "signal")
-    scales = family.extremes(chosen)
+    chosen, note = readings.one_of_each(dataset, "v0", "n", "signal")
+    scales = readings.extremes(chosen)
     figure, axes = new_figure(1, len(scales), title="Against κ, all sample sizes fall on one curve" + note, sharey=True)
     import xarray as xr
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import benign_setting as family
+from lemmata.experiments import readings
 from lemmata.experiments.benign_overfitting import fits_training_data
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, converged
 from lemmata.experiments.experiment import SIZES, Experiment, Option
@@ -57,7 +58,7 @@ def _signal(dataset: "xr.Dataset") -> float:
     """Half the distance between the class means of the images that were used."""
     from lemmata import load_digits, load_images
 
-    (described,) = family.setting(dataset, "images")
+    (described,) = readings.setting(dataset, "images")
     try:
         source = described["source"]
         images = load_digits(CLASSES) if source == "scikit-learn digits" else load_images(source, classes=2)
@@ -75,7 +76,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
         signal = _signal(dataset)
     except NotMeasurable:
         return xr.Dataset()
-    n, sigma_p, d = family.setting(dataset, "n", "sigma_p", "d")
+    n, sigma_p, d = readings.setting(dataset, "n", "sigma_p", "d")
     kappa = xr.DataArray(benign.kappa(n, signal, d, sigma_p)).assign_attrs(
         long_name="κ of the class means", units="1", symbol="κ"
     )
@@ -167,8 +168,8 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 
-    chosen, note = family.one_of_each(dataset, "v0", "n", "sigma_p")
-    scales = family.extremes(chosen)
+    chosen, note = readings.one_of_each(dataset, "v0", "n", "sigma_p")
+    scales = readings.extremes(chosen)
     figure, axes = new_figure(
         len(scales), 2, title="Digits: the network fits the noise, and generalises while it is weak" + note
     )
@@ -184,7 +185,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
             limits=(0, 0.5),
             contours=kappa,
             levels=(0.1, 1, 10, 100),
-            hatched=family.unusable(part),
+            hatched=readings.unusable(part),
             title=f"v₀ = {v0:g}, with κ of the class means",
         )
         curves(

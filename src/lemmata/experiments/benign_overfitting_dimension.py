@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lemmata.experiments import benign_setting as family
+from lemmata.experiments import readings
 from lemmata.experiments.benign_overfitting import fits_training_data
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, converged
 from lemmata.experiments.experiment import SIZES, Experiment, Option
@@ -120,8 +121,8 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
-    chosen, note = family.one_of_each(dataset, "relative_v0", "d", "kappa")
-    scales = family.extremes(chosen, "relative_v0")
+    chosen, note = readings.one_of_each(dataset, "relative_v0", "d", "kappa")
+    scales = readings.extremes(chosen, "relative_v0")
     figure, axes = new_figure(
         1, len(scales), title="Six orders of magnitude of dimension, nearly one curve" + note, sharey=True
     )

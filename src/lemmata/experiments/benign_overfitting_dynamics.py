@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import benign_setting as family
+from lemmata.experiments import readings
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment
 from lemmata.theory import benign
@@ -63,7 +64,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
         found = np.sqrt(2 * m * (hidden**2 + init**2 * d)), np.sqrt(2 * m) * output, learnt, benign.ACTIVE * memorised
         return tuple(np.moveaxis(part, 0, -1) for part in found)
 
-    values = [xr.DataArray(value) for value in family.setting(dataset, *names)]
+    values = [xr.DataArray(value) for value in readings.setting(dataset, *names)]
     parts = xr.apply_ufunc(follow, *values, output_core_dims=[["step"]] * 4)
     measured = ("norm_hidden", "norm_output", "signal_learning_mean", "noise_memorisation_mean")
     return xr.Dataset({f"{name}_predicted": part for name, part in zip(measured, parts)}).assign_coords(step=steps)
@@ -171,7 +172,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 def _first(dataset: "xr.Dataset") -> tuple["xr.Dataset", str]:
-    chosen, note = family.one_of_each(dataset, "v0", "step", of="norm_output")
+    chosen, note = readings.one_of_each(dataset, "v0", "step", of="norm_output")
     return chosen.assign_coords(step=chosen["step"].assign_attrs(long_name="gradient steps")), note
 
 
@@ -183,7 +184,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
     from lemmata.report.style import new_figure
 
     chosen, note = _first(dataset)
-    scales = family.extremes(chosen)
+    scales = readings.extremes(chosen)
     figure, axes = new_figure(
         len(scales), 2, title="A large output layer stays, a small one grows with the hidden layer" + note
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import benign_setting as family
+from lemmata.experiments import readings
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, converged
 from lemmata.experiments.experiment import SIZES, Experiment
 from lemmata.theory import benign
@@ -40,7 +41,7 @@ def body(size: str, **changes: Any) -> "Body":
 
 def loudness(dataset: "xr.Dataset") -> "xr.DataArray":
     """σ0σp√d·v0√m: the order of the start's noise in the output on a fresh point."""
-    v0, init, sigma_p, d, m = family.setting(dataset, "v0", "init", "sigma_p", "d", "m")
+    v0, init, sigma_p, d, m = readings.setting(dataset, "v0", "init", "sigma_p", "d", "m")
     return (v0 * init * (sigma_p * d**0.5 * m**0.5)).rename("loudness").assign_attrs(symbol="σ₀σp√d·v₀√m")
 
 
@@ -49,13 +50,13 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
     import xarray as xr
 
     found = family.predictions(dataset)
-    v0, m = family.setting(dataset, "v0", "m")
+    v0, m = readings.setting(dataset, "v0", "m")
     growth = (found["norm_output_predicted"] / (np.sqrt(2 * m) * v0)).assign_attrs(long_name="predicted |v_T|/v₀")
     return found.assign(growth_predicted=growth, loudness=xr.DataArray(loudness(dataset)))
 
 
 def _growth(dataset: "xr.Dataset") -> "xr.DataArray":
-    v0, m = family.setting(dataset, "v0", "m")
+    v0, m = readings.setting(dataset, "v0", "m")
     growth = converged(dataset).dataset["norm_output"].mean("seed") / (np.sqrt(2 * m) * v0)
     return growth.assign_attrs(long_name="growth of the output layer |v_T|/v₀", units="1")
 
@@ -95,7 +96,7 @@ def loud_corner_is_harmful(dataset: "xr.Dataset") -> Finding:
 
 def small_starts_are_alike(dataset: "xr.Dataset") -> Finding:
     """Largest ratio of test errors between output scales below half the boundary."""
-    v0, n, signal, d, m, sigma_p = family.setting(dataset, "v0", "n", "signal", "d", "m", "sigma_p")
+    v0, n, signal, d, m, sigma_p = readings.setting(dataset, "v0", "n", "signal", "d", "m", "sigma_p")
     limit = benign.balanced_scale(n, signal, d, m, sigma_p) / 2
     small = converged(dataset).dataset["test_error"].mean("seed").where(v0 < limit, drop=True)
     if small.sizes["v0"] < 2:
@@ -159,11 +160,13 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure
 
-    chosen, note = family.one_of_each(dataset, "v0", "init")
+    chosen, note = readings.one_of_each(dataset, "v0", "init")
     error = seed_interval(chosen["test_error"])["mean"]
-    n, signal, d, m, sigma_p = (float(value) for value in family.setting(chosen, "n", "signal", "d", "m", "sigma_p"))
+    n, signal, d, m, sigma_p = (float(value) for value in readings.setting(chosen, "n", "signal", "d", "m", "sigma_p"))
     v0, init, boundary = chosen["v0"], chosen["init"], chosen["v0c"]
-    path = benign.training_path(v0.values, n, signal, d, m, sigma_p=sigma_p, steps=family.setting(dataset, "steps")[0])
+    path = benign.training_path(
+        v0.values, n, signal, d, m, sigma_p=sigma_p, steps=readings.setting(dataset, "steps")[0]
+    )
     # Solved for σ0 at the output scale that the layer has at the end, so that the line holds in both regimes.
     limit = benign.output_limit(n, signal, d, m, 1.0, sigma_p, margin=path.margin) / path.output
     orders = 1 / (sigma_p * d**0.5 * m**0.5 * v0)
@@ -183,7 +186,7 @@ def init_map(dataset: "xr.Dataset") -> "Figure":
         "init",
         log_colour=True,
         lines=lines if v0.ndim else {},
-        hatched=family.unusable(chosen).broadcast_like(error),
+        hatched=readings.unusable(chosen).broadcast_like(error),
         title=f"n = {n:g}, ‖μ‖ = {signal:g}; the output layer grows left of v₀c ≈ {float(boundary.mean()):.2g}",
     )
     return figure
@@ -194,7 +197,7 @@ def init_curves(dataset: "xr.Dataset") -> "Figure":
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
-    chosen, note = family.one_of_each(dataset, "v0", "init")
+    chosen, note = readings.one_of_each(dataset, "v0", "init")
     hue = "init" if "init" in chosen.dims else None
     figure, axes = new_figure(
         1, 2, title="Harm and growth are predicted; errors below 0.01 in their order only" + note, width=5.8
@@ -210,7 +213,7 @@ def init_curves(dataset: "xr.Dataset") -> "Figure":
         title="Test error: harm from a loud start",
     )
     axes[0, 0].set_ylim(top=1)
-    v0, m = family.setting(chosen, "v0", "m")
+    v0, m = readings.setting(chosen, "v0", "m")
     growth = (chosen["norm_output"] / (np.sqrt(2 * m) * v0)).assign_attrs(long_name="growth |v_T|/v₀", units="1")
     curves(
         axes[0, 1], growth, "v0", hue, log="xy", theory=chosen["growth_predicted"], title="Growth of the output layer"

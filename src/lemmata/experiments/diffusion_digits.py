@@ -202,7 +202,9 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 def ratio(dataset: "xr.Dataset") -> "Figure":
     """Signal over noise of both models against SNR."""
-    from lemmata.experiments.benign_setting import one_of_each
+    from matplotlib.ticker import NullLocator
+
+    from lemmata.experiments.readings import one_of_each
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 
@@ -211,6 +213,8 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
     curves(axes[0, 0], chosen["ratio"].assign_attrs(long_name="signal over noise learnt"), "snr", "model", log="xy",
            title="On digits a classifier passes from noise to signal, a denoiser learns both" + note)  # fmt: skip
     axes[0, 0].axhline(1.0, color="0.6", lw=0.8, zorder=0)
+    axes[0, 0].set_xticks(chosen["snr"].values, [f"{snr:g}" for snr in chosen["snr"].values])
+    axes[0, 0].xaxis.set_minor_locator(NullLocator())
     moving = int((family.of(dataset, DENOISER)["status"] != family.ENDS[DENOISER]).sum())
     if moving:
         note = f"{moving} denoisers had not converged"
@@ -219,7 +223,7 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
 
 
 def _square(dataset: "xr.Dataset", *kept: str) -> tuple["xr.Dataset", str]:
-    from lemmata.experiments.benign_setting import one_of_each
+    from lemmata.experiments.readings import one_of_each
 
     chosen, note = one_of_each(dataset, "model", "snr", of="ratio")
     return (chosen.isel(seed=0) if "seed" in chosen.dims else chosen), note

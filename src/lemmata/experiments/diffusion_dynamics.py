@@ -136,7 +136,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     """Rows: n·SNR²; columns: denoiser and classifier; curves: signal and noise."""
     import xarray as xr
 
-    from lemmata.experiments.benign_setting import one_of_each
+    from lemmata.experiments.readings import one_of_each
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 

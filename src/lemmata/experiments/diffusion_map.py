@@ -145,7 +145,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 def ratio_map(dataset: "xr.Dataset") -> "Figure":
     """One panel per model, one colour scale: log of the ratio."""
-    from lemmata.experiments.benign_setting import one_of_each
+    from lemmata.experiments.readings import one_of_each
     from lemmata.report.maps import heat_map
     from lemmata.report.statistics import seed_interval
     from lemmata.report.style import new_figure

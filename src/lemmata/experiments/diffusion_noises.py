@@ -129,7 +129,7 @@ def predict(dataset: "xr.Dataset") -> "xr.Dataset":
 
 def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     """Everything that is drawn, by file name."""
-    from lemmata.experiments.benign_setting import one_of_each
+    from lemmata.experiments.readings import one_of_each
     from lemmata.report.curves import curves
     from lemmata.report.style import new_figure
 

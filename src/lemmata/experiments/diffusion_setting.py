@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lemmata.experiments.benign_setting import setting
 from lemmata.experiments.claims import Converged, NotMeasurable, at, converged
 from lemmata.experiments.experiment import Option, Paper
+from lemmata.experiments.readings import setting
 from lemmata.experiments.reparametrised import Reparametrised
 from lemmata.theory import diffusion
 

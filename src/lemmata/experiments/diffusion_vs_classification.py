@@ -237,7 +237,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 def _plane(dataset: "xr.Dataset") -> tuple["xr.Dataset", str]:
-    from lemmata.experiments.benign_setting import one_of_each
+    from lemmata.experiments.readings import one_of_each
 
     return one_of_each(dataset, "model", "n_snr2", "step", of="ratio")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import multimodal_setting as family
-from lemmata.experiments.benign_setting import setting
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at
 from lemmata.experiments.experiment import SIZES, Experiment
+from lemmata.experiments.readings import setting
 from lemmata.theory import multimodal as theory
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def phase_map(dataset: "xr.Dataset") -> "Figure":
 
     chosen, note = _chosen(dataset)
     part = chosen.sel(modality="multi" if "multi" in chosen["modality"].values else chosen["modality"].values[0])
-    figure, axes = new_figure(1, 2, title="The second modality's signal-to-noise ratio decides what is learnt" + note)
+    figure, axes = new_figure(1, 2, title="A stronger second modality helps, less than early rates suggest" + note)
     line = part["critical_ratio"].squeeze() if "critical_ratio" in part else None
     lines = {"equal rates at small weights, n·SNR·SNR̃ = threshold": line} if line is not None else {}
     unusable = (part["status"] != 1).any("seed")

@@ -9,9 +9,9 @@ reading. Direct training starts from filters large enough to train at all. Names
 from typing import TYPE_CHECKING, Any
 
 from lemmata.experiments import simclr_setting as family
-from lemmata.experiments.benign_setting import one_of_each
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at, converged
 from lemmata.experiments.experiment import SIZES, Experiment, Option
+from lemmata.experiments.readings import one_of_each
 
 if TYPE_CHECKING:
     import xarray as xr

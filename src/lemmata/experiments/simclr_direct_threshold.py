@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import simclr_setting as family
-from lemmata.experiments.benign_setting import one_of_each, setting
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable
 from lemmata.experiments.experiment import SIZES, Experiment
+from lemmata.experiments.readings import one_of_each, setting
 from lemmata.theory import simclr as theory
 
 if TYPE_CHECKING:

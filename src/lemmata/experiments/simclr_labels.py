@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.experiments import simclr_setting as family
-from lemmata.experiments.benign_setting import one_of_each
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at
 from lemmata.experiments.experiment import Experiment
+from lemmata.experiments.readings import one_of_each
 from lemmata.theory import simclr as theory
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ CLAIMS = (
 
 def _collapsed(dataset: "xr.Dataset") -> tuple["xr.DataArray", "xr.DataArray"]:
     """Mean test loss after SimCLR, and n·SNR^q·d^(q/2−1)·cos^(q−2) with cos as trained."""
-    from lemmata.experiments.benign_setting import setting
+    from lemmata.experiments.readings import setting
 
     part = at(family.usable(dataset).dataset, start="simclr")
     d, q = setting(dataset, "d", "power")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lemmata.experiments.benign_setting import setting
 from lemmata.experiments.claims import Converged, converged
 from lemmata.experiments.experiment import Option, Paper
+from lemmata.experiments.readings import setting
 from lemmata.theory import simclr as theory
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ Zhang, Cao 2024, arXiv 2409.18685. Names: ``pairs`` n0, ``correlation`` c.
 from typing import TYPE_CHECKING, Any
 
 from lemmata.experiments import simclr_setting as family
-from lemmata.experiments.benign_setting import one_of_each
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at
 from lemmata.experiments.experiment import SIZES, Experiment
+from lemmata.experiments.readings import one_of_each
 
 if TYPE_CHECKING:
     import xarray as xr

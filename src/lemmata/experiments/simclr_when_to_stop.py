@@ -10,9 +10,9 @@ prove what early training does and leave open when to stop. Names: ``level`` a.
 from typing import TYPE_CHECKING, Any
 
 from lemmata.experiments import simclr_setting as family
-from lemmata.experiments.benign_setting import one_of_each, setting
 from lemmata.experiments.claims import Claim, Finding, NotMeasurable, at
 from lemmata.experiments.experiment import SIZES, Experiment
+from lemmata.experiments.readings import one_of_each, setting
 from lemmata.theory import simclr as theory
 
 if TYPE_CHECKING:
