@@ -261,7 +261,7 @@ def test_scale_claims_fail_where_units_matter():
     optimisers, features = ["adagrad++", "adam++", "adam++sum", "adam", "adagrad"], [0.01, 1.0, 100.0]
     dims = ("data", "batch", "optimiser", "tuning", "feature_scale", "loss_scale")
     gap = np.full((1, 1, 5, 2, 3, 2), 0.004)
-    gap[0, 0, 3:, 1, 2] = 1.0
+    gap[0, 0, 3:, 1, 2] = 1.2
     coords = dict(zip(dims, (["breast_cancer"], [0], optimisers, [0, 1], features, [1.0, 1e6])))
     table = xr.Dataset({"gap": (dims, gap), "status": (dims, np.zeros(gap.shape, int))}, coords)
     assert [claim.check(table).holds for claim in scale.CLAIMS] == [True, True, True]

@@ -95,18 +95,18 @@ def loud_corner_is_harmful(dataset: "xr.Dataset") -> Finding:
 
 
 def small_starts_are_alike(dataset: "xr.Dataset") -> Finding:
-    """Largest ratio of test errors between output scales below half the boundary."""
+    """Largest ratio of test errors between output scales below the boundary v*."""
     v0, n, signal, d, m, sigma_p = readings.setting(dataset, "v0", "n", "signal", "d", "m", "sigma_p")
-    limit = benign.balanced_scale(n, signal, d, m, sigma_p) / 2
+    limit = benign.balanced_scale(n, signal, d, m, sigma_p)
     small = converged(dataset).dataset["test_error"].mean("seed").where(v0 < limit, drop=True)
     if small.sizes["v0"] < 2:
-        raise NotMeasurable(f"fewer than two output scales lie below v*/2 = {limit:.3g}")
+        raise NotMeasurable(f"fewer than two output scales lie below v* = {limit:.3g}")
     spread = float((small.max("v0") / small.min("v0")).max())
     return Finding(
         holds=spread < 3,
         measured=f"varies by at most ×{spread:.1f}",
         predicted="no dependence on v0",
-        tolerance="within ×3 for v0 < v*/2, at every σ0",
+        tolerance="within ×3 for v0 < v*, at every σ0",
     )
 
 

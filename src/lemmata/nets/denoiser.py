@@ -9,16 +9,15 @@ is quadratic in the paper. It has no head: the filters are all there is.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from lemmata.cells import per_cell
 from lemmata.check import require, require_whole
 from lemmata.nets.activations import Activation, Power
+from lemmata.nets.filters import Filters
 
 
 @dataclass(frozen=True)
-class TiedDenoiser:
+class TiedDenoiser(Filters):
     """``m`` filters, shared by both patches and by both layers.
 
     Args:
@@ -37,25 +36,10 @@ class TiedDenoiser:
     activation: Activation = field(default_factory=Power)
 
     value_fields: ClassVar[tuple[str, ...]] = ("init",)
-    moving_head: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         require_whole("m", self.m, 1, "the number of filters")
         require("init", self.init, lambda x: x >= 0, "at least 0")
-
-    @property
-    def filters(self) -> int:
-        """Number of filters, r = m."""
-        return self.m
-
-    def initial_scale(self, seeds: Tensor) -> Tensor:
-        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
-        ones = torch.ones(seeds.shape[0], self.m, dtype=torch.float64, device=seeds.device)
-        return ones * per_cell(self.init, ones)
-
-    def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
-        """No parameters beside the filters."""
-        return {}
 
     def stable_step(self, curvature: Tensor) -> Tensor:
         """The step size 2 / S^2 with S^2 = ``curvature`` ``(c,)``.

@@ -9,15 +9,14 @@ It has no other parameters; the projection head is the identity. This is the enc
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from lemmata.cells import per_cell
 from lemmata.check import require, require_whole
+from lemmata.nets.filters import Filters
 
 
 @dataclass(frozen=True)
-class LinearEncoder:
+class LinearEncoder(Filters):
     """``2 m`` linear filters.
 
     Args:
@@ -34,7 +33,6 @@ class LinearEncoder:
     init: float | Tensor = 1e-4
 
     value_fields: ClassVar[tuple[str, ...]] = ("init",)
-    moving_head: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         require_whole("m", self.m, 1, "half the number of filters")
@@ -44,15 +42,6 @@ class LinearEncoder:
     def filters(self) -> int:
         """Number of filters, r = 2m."""
         return 2 * self.m
-
-    def initial_scale(self, seeds: Tensor) -> Tensor:
-        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
-        ones = torch.ones(seeds.shape[0], self.filters, dtype=torch.float64, device=seeds.device)
-        return ones * per_cell(self.init, ones)
-
-    def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
-        """Nothing."""
-        return {}
 
     def stable_step(self, curvature: Tensor) -> Tensor:
         """The step size 1 / S^2 with S^2 = ``curvature`` ``(c,)``, under which filters at most double in a step.

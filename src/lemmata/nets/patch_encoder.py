@@ -9,16 +9,15 @@ in every modality with filters of its own. This is the encoder of Huang, Han, Ch
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from lemmata.cells import per_cell
 from lemmata.check import require, require_whole
 from lemmata.nets.activations import Activation, ReLU
+from lemmata.nets.filters import Filters
 
 
 @dataclass(frozen=True)
-class PatchEncoder:
+class PatchEncoder(Filters):
     """``m`` features of samples of two patches.
 
     Args:
@@ -38,25 +37,10 @@ class PatchEncoder:
     activation: Activation = field(default_factory=ReLU)
 
     value_fields: ClassVar[tuple[str, ...]] = ("init",)
-    moving_head: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         require_whole("m", self.m, 1, "the number of features")
         require("init", self.init, lambda x: x > 0, "above 0")
-
-    @property
-    def filters(self) -> int:
-        """Number of filters of a modality, r = m."""
-        return self.m
-
-    def initial_scale(self, seeds: Tensor) -> Tensor:
-        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
-        ones = torch.ones(seeds.shape[0], self.m, dtype=torch.float64, device=seeds.device)
-        return ones * per_cell(self.init, ones)
-
-    def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
-        """Nothing but filters is trained."""
-        return {}
 
     def features(self, signal: Tensor, noise: Tensor) -> Tensor:
         """h ``(..., r, n)`` from the pre-activations ``(..., r, n)`` of both patches."""

@@ -16,10 +16,11 @@ from torch import Tensor
 from lemmata.cells import normal, per_cell
 from lemmata.check import require, require_whole
 from lemmata.nets.activations import Activation, ReLU
+from lemmata.nets.filters import Filters
 
 
 @dataclass(frozen=True)
-class TwoLayerCNN:
+class TwoLayerCNN(Filters):
     """``m`` filters of either sign on two patches, read through their inner products with the data.
 
     Args:
@@ -68,11 +69,6 @@ class TwoLayerCNN:
     def signs(self, like: Tensor) -> Tensor:
         """Sign ``(r,)`` of every filter's block."""
         return torch.cat([torch.ones_like(like[:1]).expand(self.m), -torch.ones_like(like[:1]).expand(self.m)])
-
-    def initial_scale(self, seeds: Tensor) -> Tensor:
-        """Standard deviation ``(c, r)`` of the coordinates of the filters at the start."""
-        ones = torch.ones(seeds.shape[0], self.filters, dtype=torch.float64, device=seeds.device)
-        return ones * per_cell(self.init, ones)
 
     def initial_head(self, seeds: Tensor) -> dict[str, Tensor]:
         """Output weights at the start, ``{"output": (c, r)}``, or ``(c, r, 2)`` with one weight per patch."""
