@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.console import Console
 
-from lemmata.experiments.experiment import SIZES, Experiment, Option, experiments, find
+from lemmata.lab.experiment import SIZES, Experiment, Option, experiments, find
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lemmata.experiments.claims import Verdict
+    from lemmata.lab.claims import Verdict
 
 
 class Refused(Exception):
@@ -101,7 +101,7 @@ def _cost(experiment: Experiment, size: str) -> str:
 
 
 def _run(command: Run) -> int:
-    from lemmata.experiments.conclude import DATA, conclude
+    from lemmata.lab.run_folder import DATA, conclude
     from lemmata.sweep import explain, sweep
 
     asked = command.of
@@ -121,7 +121,7 @@ def _run(command: Run) -> int:
 
 
 def _check(command: Check) -> int:
-    from lemmata.experiments.conclude import conclude, finished
+    from lemmata.lab.run_folder import conclude, finished
     from lemmata.report.tables import markdown_table
 
     with _refusing():
@@ -137,7 +137,7 @@ def _check(command: Check) -> int:
 
 
 def _show(command: Show) -> int:
-    from lemmata.experiments.conclude import conclude, finished
+    from lemmata.lab.run_folder import conclude, finished
 
     with _refusing():
         folder = _folder(command.run)

@@ -5,9 +5,9 @@ import torch
 from scipy import stats
 
 import lemmata as lm
-from lemmata.cells import cell_seeds
 from lemmata.data.coordinates import gaussian_rows
-from tests.oracles import explicit_signal_noise
+from lemmata.draws import cell_seeds
+from tests.oracles.training import explicit_signal_noise
 
 N, FILTERS, CELLS = 3, 2, 3000
 

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lemmata.cells import per_cell, uniform
-from lemmata.check import require, require_whole
-from lemmata.data.coordinates import compresses, gaussian_rows
-from lemmata.data.images import Images
-from lemmata.data.sample import FreshNoise, Own, TwoPatchSample, Witnesses
-from lemmata.data.signal_noise import pad_to, rows_beside
+from lemmata.cells import per_cell
+from lemmata.data.coordinates import compresses, gaussian_rows, pad_to, rows_beside
+from lemmata.data.files.images import Images
+from lemmata.data.patches import Own
+from lemmata.data.sample import FreshNoise, TwoPatchSample, Witnesses
+from lemmata.draws import uniform
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
-from lemmata.check import require, require_whole
-from lemmata.data.coordinates import compresses, gaussian_rows
+from lemmata.data.coordinates import compresses, gaussian_rows, pad_to
+from lemmata.data.files.images import Images
 from lemmata.data.image_noise import centre, order
-from lemmata.data.images import Images
 from lemmata.data.pairs import PairSample, augment
-from lemmata.data.sample import FreshNoise, Own
-from lemmata.data.signal_noise import pad_to
+from lemmata.data.patches import Own
+from lemmata.data.sample import FreshNoise
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

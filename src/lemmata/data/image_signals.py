@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lemmata.cells import normal, per_cell, uniform
-from lemmata.check import require, require_whole
-from lemmata.data.images import Images
-from lemmata.data.sample import DiffusionSample, FreshNoise, Own
+from lemmata.cells import per_cell
+from lemmata.data.files.images import Images
+from lemmata.data.patches import Own
+from lemmata.data.sample import DiffusionSample, FreshNoise
+from lemmata.draws import normal, uniform
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

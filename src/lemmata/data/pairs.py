@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
-from lemmata.check import require, require_whole
 from lemmata.data.coordinates import compresses, gaussian_rows
-from lemmata.data.sample import FreshNoise, Own, Patch, Sample, Shared
-from lemmata.data.signal_noise import labels
+from lemmata.data.labels import labels
+from lemmata.data.patches import Own, Patch, Shared
+from lemmata.data.sample import FreshNoise, Sample
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
-from lemmata.check import require, require_whole
 from lemmata.data.coordinates import compresses, gaussian_rows
-from lemmata.data.sample import ByClass, DiffusionSample, FreshNoise, Own
-from lemmata.data.signal_noise import labels
+from lemmata.data.labels import labels
+from lemmata.data.patches import ByClass, Own
+from lemmata.data.sample import DiffusionSample, FreshNoise
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lemmata.check import require, require_whole
-from lemmata.dynamics.ends import Until
 from lemmata.dynamics.rules import GD, TorchRule
+from lemmata.dynamics.stopping import Until
 from lemmata.objectives.margin import Logistic
 from lemmata.objectives.objective import Objective
+from lemmata.parameters import require, require_whole
 from lemmata.probes.probe import Probe, named
 
 ENGINES = ("auto", "direct", "compressed", "gram")

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lemmata.check import require, require_whole
 from lemmata.nets.filters import Filters
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,6 @@ class LinearEncoder(Filters):
         """The step size 1 / S^2 with S^2 = ``curvature`` ``(c,)``, under which filters at most double in a step.
 
         S^2 is the largest eigenvalue of the matrix whose power method early training is
-        (:func:`lemmata.theory.simclr.power_matrix`).
+        (:func:`lemmata.papers.simclr.theory.power_matrix`).
         """
         return 1 / curvature

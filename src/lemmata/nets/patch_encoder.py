@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lemmata.check import require, require_whole
 from lemmata.nets.activations import Activation, ReLU
 from lemmata.nets.filters import Filters
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lemmata.cells import normal, per_cell
-from lemmata.check import require, require_whole
+from lemmata.cells import per_cell
+from lemmata.draws import normal
 from lemmata.nets.activations import Activation, ReLU
 from lemmata.nets.filters import Filters
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)
