@@ -1,4 +1,4 @@
-"""A parameter says itself once, where its field stands: label, units, range, scale, and whether it may vary inside a tile.
+"""A parameter says itself once, where its field stands: label, units, range, scale, may it vary inside a tile.
 
     n: int = parameter("training samples n", int, units="samples", least=1)
     signal: float | Tensor = parameter("signal strength ‖μ‖", above=0, scale="log", per_cell=True)
@@ -124,6 +124,7 @@ class Parameter:
             return self.kind is bool and isinstance(value, bool)
         if self.kind is str or not isinstance(value, Integral if self.kind is int else Real):
             return False
+        value = self.kind(value)  # numpy's own integers and floats overflow in the comparisons below
         if not math.isfinite(value) or abs(value) > (MOST_WHOLE if self.kind is int else HUGE):
             return self.kind is int and self.most is not None and abs(value) <= self.most
         return (
