@@ -79,6 +79,7 @@ def probes(model: str) -> tuple[Probe, ...]:
 def runs(data: Any = None, *, power: int = 2, record: tuple[int, ...] | None = None) -> dict[str, Run]:
     """Both trainings by model; on two signals unless ``data`` is given."""
     data = TwoSignals(n=30, d=1000, signal=5.0) if data is None else data
+    record = record and tuple(step for step in record if step <= 5000)
     denoiser = Run(
         data, TiedDenoiser(20, activation=Power(power)), Denoising(0.2), GD(c=2.0, backtrack=True), steps=5000,
         stop_gradient=CONVERGED, probes=probes(DENOISER), record=record,
