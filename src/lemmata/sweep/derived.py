@@ -180,7 +180,7 @@ class Derived(Around):
                 found.setdefault(name, {})[value] = None
         own = dict(self.own)
         rest = tuple(axis for axis in grid.axes if axis.name not in own and axis.name not in found)
-        return Grid((*(Axis(name, tuple(values), exact=True) for name, values in found.items()), *rest))
+        return Grid((*(Axis(name, tuple(values)) for name, values in found.items()), *rest))
 
     def _computed_names(self) -> frozenset[str]:
         """What the change returns, asked at what is set and, for its own parameters that are not, at a plain value."""

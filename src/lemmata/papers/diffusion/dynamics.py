@@ -5,6 +5,9 @@ Curves of the training at low and high signal-to-noise ratio, n·SNR² = 0.75 an
 largest neuron of the class for the classifier; ``control`` n·SNR².
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -19,7 +22,7 @@ from lemmata.sweep import Body
 
 RECORD = (0, *sorted({int(step) for step in np.round(np.geomspace(1, 2000, 80))}), 5000)
 """Steps looked at, ever less closely."""
-AXES = {"model": (DENOISER, CLASSIFIER), "n_snr2": (LOW, HIGH)}
+AXES: Mapping[str, Any] = {"model": (DENOISER, CLASSIFIER), "n_snr2": (LOW, HIGH)}
 SIZES = {
     "smoke": Size(**AXES, steps=2000),
     "laptop": Size(**AXES, seeds=10),
@@ -39,7 +42,9 @@ def denoiser_learns_both(data: xr.Dataset) -> Finding:
     start = at(data, model=DENOISER).isel(step=0)
     grown = xr.concat([kept[name] / start[name] for name in ("signal_learnt", "noise_learnt")], "quantity")
     ends = {value: at(kept, n_snr2=value)[["signal_learnt", "noise_learnt"]].mean() for value in (LOW, HIGH)}
-    texts = [f"{float(end.signal_learnt):.2f} and {float(end.noise_learnt):.2f} at {value}" for value, end in ends.items()]
+    texts = [
+        f"{float(end.signal_learnt):.2f} and {float(end.noise_learnt):.2f} at {value}" for value, end in ends.items()
+    ]
     said = "signal and noise " + ", ".join(texts) + ", grown ×{:.0f} or more"
     return above(5, grown, where="times the start, in every seed", format=said, expected="both of constant order")
 
@@ -101,7 +106,9 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     for line, control in zip(axes, rows):
         for ax, model in zip(line, models):
             part = chosen.sel(n_snr2=control, model=model)
-            shown = xr.concat([part["signal_learnt"], part["noise_learnt"]], which).assign_attrs(long_name="inner product learnt")
+            shown = xr.concat([part["signal_learnt"], part["noise_learnt"]], which).assign_attrs(
+                long_name="inner product learnt"
+            )
             moving = part["step"] <= _last_step(part)
             curves(
                 ax,

@@ -136,7 +136,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 
     found = xr.apply_ufunc(follow, *settings(data), data.t, output_core_dims=[[], [], []])
     denoiser, classifier, excess = found
-    derived = {"control": control}
+    derived: dict[str, Any] = {"control": control}
     if "model" in data.dims:
         by_model = [denoiser if name == DENOISER else classifier for name in data.model.values.tolist()]
         ratio = xr.concat(by_model, data.model, coords="minimal", compat="override")

@@ -45,7 +45,7 @@ def at_snr(snr: float, *, d: int, sigma_p: float, m: int) -> dict[str, float]:
 
 
 def fine_tuning_step(*, m: int) -> dict[str, float]:
-    """c = 1/(2m): the network's own rule is m/S², as 1/m of the output enters the gradient once, the curvature twice."""
+    """c = 1/(2m): the network's own rule is m/S²; 1/m of the output enters the gradient once, the curvature twice."""
     return {"c": 0.5 / m}
 
 
@@ -76,7 +76,15 @@ def network_training(data: Any, m: int, power: float, init: float, steps: int) -
     theory.warn_unless_superquadratic(power)
     net = TwoLayerCNN(m, v0=1.0, init=init, activation=ReLU(power), train_output=False, divide_by_m=True)
     record = tuple(sorted({0, *(int(step) for step in np.geomspace(10, steps, 10) if step <= steps)}))
-    return Run(data, net, rule=GD(**fine_tuning_step(m=m)), steps=steps, stop_loss=LOSS_AT_END, probes=PROBES, record=record)
+    return Run(
+        data,
+        net,
+        rule=GD(c=fine_tuning_step(m=m)["c"]),
+        steps=steps,
+        stop_loss=LOSS_AT_END,
+        probes=PROBES,
+        record=record,
+    )
 
 
 def usable(data: xr.Dataset, loss: float | None = FITTED, reached: bool = True) -> xr.Dataset:
