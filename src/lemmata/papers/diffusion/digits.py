@@ -8,7 +8,7 @@ of their signal, so the border lies at a larger n·SNR² than for orthogonal sig
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class WithPictures:
 
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
-        pixels = np.arange(self.body.cell.data.d)
+        pixels = np.arange(self.body.cell.value("d"))
         shown = np.arange(SHOWN)
         return {"filter": shown, "picture": shown, "kind": np.asarray(KINDS), "pixel": pixels}
 
@@ -92,7 +92,7 @@ class WithPictures:
         batched, seeds = self.body.cell.batch(points)
         trained = train(batched, seeds)
         found = self.body.measured(trained)
-        W, sample, net = trained.filters, trained.final.products.sample, batched.net
+        W, sample, net = trained.filters, trained.final.products.sample, cast(Any, batched.net)
         longest = W.square().sum(2).argsort(1, descending=True)[:, : SHOWN - 1]
         kept = W.gather(1, longest.unsqueeze(2).expand(-1, -1, W.shape[2]))
         found["filters"] = _padded(torch.cat([W.mean(1, keepdim=True), kept], dim=1), 1)

@@ -47,7 +47,7 @@ def body(size: str, *, steps: int = 1000, device: str = "cpu", t: float = 0.2, *
         probes=(*probes, "denoising_excess", "branch_spread"), device=device,
         record=tuple(step for step in RECORD if step <= steps),
     ).at(changes)  # fmt: skip
-    change = family.SignalAt(run.data.n, run.data.d, run.data.sigma_p)
+    change = family.SignalAt(run.value("n"), run.value("d"), run.value("sigma_p"))
     return Reparametrised(TrainingBody(run), ("n_snr2",), change)
 
 

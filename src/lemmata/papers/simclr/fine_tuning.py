@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lemmata.papers.simclr import theory as theory
 
@@ -75,7 +75,7 @@ class FineTuning:
     @property
     def variables(self) -> "Mapping[str, Variable]":
         """Probes of both runs, those of pre-training named ``pretrained_...``, and why both ended."""
-        from lemmata.probes.probe import named
+        from lemmata.probes.shipped import named
         from lemmata.sweep import Variable
 
         describe = lambda probe, dims, text: Variable(dims, probe.units, text + probe.long_name)  # noqa: E731
@@ -111,8 +111,8 @@ class FineTuning:
         body, r = self.at(point), self.pretraining.net.filters
         pre, most = body.pretraining.data, self.labels[-1]
         held = pre.numbers_per_cell(r, body.pretraining.coordinates)
-        matrix = 3 * int(pre.d) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
-        return 8 * (held + matrix + 8 * most * (most + 2 * pre.pairs + 2 * r) + 2048 * r) + 2**18
+        matrix = 3 * int(body.pretraining.value("d")) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
+        return 8 * (held + matrix + 8 * most * (most + 2 * body.pretraining.value("pairs") + 2 * r) + 2048 * r) + 2**18
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         """Expected time of one tile, from two of its cells trained for few steps and for twice as many."""
@@ -219,9 +219,9 @@ class FineTuning:
 
         from lemmata.cells import per_cell
 
-        random = sample.filters / per_cell(pre.net.init, sample.filters)
+        random = sample.filters / per_cell(pre.value("init"), sample.filters)
         if self.start == "direct":
-            return random * self.finetuning.net.init
+            return random * self.finetuning.value("init")
         if self.start == "spectral":
             first, second = (side.cpu().numpy() for side in sample.view_vectors())
             matrix = theory.power_matrix(first, second, negatives=getattr(pre.objective, "negatives", "first"))
@@ -241,11 +241,11 @@ class FineTuning:
 
         from lemmata.draws import cell_seeds
         from lemmata.dynamics.train import train
-        from lemmata.probes.probe import named
+        from lemmata.probes.shipped import named
 
         run = tune.at({"n": n})
         keys = cell_seeds(tune.seed_root, seeds, tune.device)
-        sample = run.data.beside(keys, filters, drawn=self.labels[-1])
+        sample = cast(Any, run.data).beside(keys, filters, drawn=self.labels[-1])
         trained = train(dataclasses.replace(run, probes=("test_loss",)), seeds, sample=sample)
         found = {probe.name: probe.measure(trained.final).cpu().numpy() for probe in named(tune.probes)}
         last = named(("test_loss",))[0].measure(trained.final)
