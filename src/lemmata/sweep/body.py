@@ -90,8 +90,8 @@ class Body(ABC):
         return {**parameters_of(self), "seed": SEED}
 
     def value(self, name: str) -> Any:
-        """What a parameter is set to; None if it is not."""
-        return getattr(self, name, None)
+        """What a parameter is set to; None if it is not. The seed is 0 where nobody gives one."""
+        return getattr(self, name, 0 if name == "seed" else None)
 
     def at(self, changes: Mapping[str, Any]) -> "Body":
         """The body with some of its parameters changed.

@@ -77,9 +77,9 @@ def sweep(
         SweepError: a tile failed or a worker died.
         SweepInterrupted: Ctrl-C.
     """
-    options = {"executor": executor, "cells_per_tile": cells_per_tile, "progress": progress, "repair": repair}
+    options: dict[str, Any] = {"executor": executor, "cells_per_tile": cells_per_tile, "progress": progress}
     dataset = None
-    for event in _events(body, grid, store, mix_versions=mix_versions, **options):
+    for event in _events(body, grid, store, repair=repair, mix_versions=mix_versions, **options):
         dataset = event if isinstance(event, xarray.Dataset) else None
     assert dataset is not None  # the last event
     return dataset
