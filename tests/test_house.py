@@ -11,7 +11,7 @@ import lemmata
 
 ROOT = Path(lemmata.__file__).parent
 LEVELS = [
-    {"check"},
+    {"check", "compiled"},
     {"cells"},
     {"data", "nets", "objectives", "probes"},
     {"dynamics"},
