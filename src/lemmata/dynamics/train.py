@@ -1,15 +1,13 @@
 """train(): runs the cells of one description side by side, and says of each why it ended."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lemmata.cells import cell_seeds, split
-from lemmata.data.sample import Sample
+from lemmata.data.sample import Sample, to_dtype
 from lemmata.dynamics import native
 from lemmata.dynamics.backtracking import Backtracking
 from lemmata.dynamics.direct import DirectEngine
@@ -84,16 +82,6 @@ def draw(run: Run, keys: Tensor) -> Sample:
     with one_for_torch(run.coordinates == "compressed"):
         sample = run.data.sample(keys, run.net.initial_scale(keys), coordinates=run.coordinates)
     return to_dtype(sample, run.torch_dtype)
-
-
-def to_dtype(item: Any, dtype: torch.dtype) -> Any:
-    """A (nested) dataclass with its floating tensors cast."""
-    if isinstance(item, Tensor):
-        return item.to(dtype) if item.is_floating_point() else item
-    if not dataclasses.is_dataclass(item) or isinstance(item, type):
-        return item
-    fields = {f.name: to_dtype(getattr(item, f.name), dtype) for f in dataclasses.fields(item)}
-    return dataclasses.replace(item, **fields)
 
 
 class _Trainer:
