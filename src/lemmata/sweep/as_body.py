@@ -14,7 +14,7 @@ def as_body(given: Any) -> Body:
     if hasattr(given, "configuration"):
         return given
     from lemmata.dynamics.run import Run
-    from lemmata.sweep.training import TrainingBody
+    from lemmata.sweep.bodies.of_run import TrainingBody
 
     if isinstance(given, Run):
         return TrainingBody(given)

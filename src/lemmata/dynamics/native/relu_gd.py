@@ -18,14 +18,15 @@ import torch
 from torch import Tensor
 
 from lemmata import compiled
-from lemmata.cells import cell_seeds
-from lemmata.data.sample import Own, Sample, Shared, TwoPatchSample, to_dtype
+from lemmata.data.patches import Own, Shared
+from lemmata.data.sample import Sample, TwoPatchSample, to_dtype
 from lemmata.data.signal_noise import SignalNoise
-from lemmata.dynamics.ends import Ends
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.engine import Engine, Point
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
+from lemmata.dynamics.stopping import Ends
 from lemmata.dynamics.threads import one_for_torch
 from lemmata.nets.activations import ReLU
 from lemmata.nets.two_layer_cnn import TwoLayerCNN

@@ -1,0 +1,256 @@
+"""Pre-training and then fine-tuning, as the body of a sweep: one pre-training serves all numbers of labels.
+
+Two trainings in a row in the same coordinates. The first ends in filters; they are shuffled, so that either branch of
+the second network starts from a random half of them, and labelled data are drawn beside them: independent of them, with
+the joint law of R^d. Sets of labels are nested, which makes comparisons along their number paired. (Zhang, Cao 2024,
+arXiv 2409.18685; with ``start="direct"`` the network starts from the random filters themselves.)
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lemmata.papers.simclr import theory as theory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from lemmata.dynamics.run import Run
+    from lemmata.sweep import Grid, Variable
+
+STARTS = ("simclr", "direct", "spectral", "oracle")
+_LATER = ("steps", "stop_loss", "c", "step_size")
+"""Names that both runs have and that mean fine-tuning."""
+_HERE = ("start", "seed")
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Sweeps over both runs; the axes are their fields.
+
+    Args:
+        pretraining: data of pairs, a linear encoder, a contrastive loss; ``until`` a level of ``filter_signal``.
+        finetuning: data that can be drawn ``beside`` filters, a network with as many filters, a loss of the margin. Its
+            ``init`` is that of the direct start, its ``record`` where the best test loss is looked for.
+        labels: numbers of labels, even, at least 2; a dimension of the results.
+        start: where fine-tuning begins. ``"simclr"``: the pre-trained filters. ``"direct"``: the random filters.
+            ``"spectral"``: their projection on the top eigenvector of the power matrix, to which pre-training tends.
+            ``"oracle"``: their projection on the signal. Projections are scaled to the level.
+
+    Raises:
+        ValueError: for an unknown start, labels fewer than the classes or not balanced, or networks that do not fit.
+
+    A name that both runs have goes to both, but for ``steps``, ``stop_loss``, ``c`` and ``step_size``, which mean
+    fine-tuning, and ``init``, which means pre-training.
+    """
+
+    pretraining: "Run"
+    finetuning: "Run"
+    labels: tuple[int, ...]
+    start: str = "simclr"
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise ValueError(f"start = {self.start!r} was asked for; it is one of {', '.join(STARTS)}")
+        for n in self.labels:
+            if n < 2:
+                raise ValueError(f"{n} labels were asked for; two classes need at least 2")
+            if n % 2:
+                raise ValueError(f"{n} labels were asked for; balanced classes need an even number")
+        if not self.labels or list(self.labels) != sorted(set(self.labels)):
+            raise ValueError(f"labels = {self.labels} was asked for; give one or more numbers, increasing")
+        if self.pretraining.net.filters != self.finetuning.net.filters:
+            raise ValueError(
+                f"{self.pretraining.net.filters} filters are pre-trained and {self.finetuning.net.filters} fine-tuned; "
+                "give both networks the same m"
+            )
+        if self.pretraining.until is None:
+            raise ValueError("pre-training has no end; give it until=Until('filter_signal', level)")
+
+    # -- as a body ---------------------------------------------------------------------------------------------------
+
+    @property
+    def variables(self) -> "Mapping[str, Variable]":
+        """Probes of both runs, those of pre-training named ``pretrained_...``, and why both ended."""
+        from lemmata.probes.probe import named
+        from lemmata.sweep import Variable
+
+        describe = lambda probe, dims, text: Variable(dims, probe.units, text + probe.long_name)  # noqa: E731
+        found = {f"pretrained_{p.name}": describe(p, (), "pre-trained: ") for p in named(self.pretraining.probes)}
+        found |= {p.name: describe(p, ("labels",), "") for p in named(self.finetuning.probes)}
+        found["test_loss_best"] = Variable(("labels",), "1", "test loss of the best iterate")
+        for prefix, dims in (("", ("labels",)), ("pretrained_", ())):
+            found[f"{prefix}status"] = Variable(dims, "", "why the cell ended, as Status says", "int8")
+            found[f"{prefix}status_step"] = Variable(dims, "steps", "step at which the cell ended", "int64")
+        return found
+
+    @property
+    def coordinates(self) -> "Mapping[str, np.ndarray]":
+        """The numbers of labels."""
+        import numpy as np
+
+        return {"labels": np.asarray(self.labels)}
+
+    def configuration(self) -> dict[str, Any]:
+        """Every field of both runs."""
+        runs = {"pretraining": self.pretraining.describe(), "finetuning": self.finetuning.describe()}
+        return {**runs, "labels": list(self.labels), "start": self.start}
+
+    def shape_axes(self, grid: "Grid") -> tuple[str, ...]:
+        """All axes but those that change numbers only."""
+        for axis in grid.axes:
+            for value in axis.values:
+                self.at({axis.name: value})
+        return tuple(name for name in grid.names if not self._is_value(name))
+
+    def bytes_per_cell(self, point: dict[str, Any]) -> int:
+        """Working memory of one cell."""
+        body, r = self.at(point), self.pretraining.net.filters
+        pre, most = body.pretraining.data, self.labels[-1]
+        held = pre.numbers_per_cell(r, body.pretraining.coordinates)
+        matrix = 3 * int(pre.d) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
+        return 8 * (held + matrix + 8 * most * (most + 2 * pre.pairs + 2 * r) + 2048 * r) + 2**18
+
+    def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
+        """Expected time of one tile, from two of its cells trained for few steps and for twice as many."""
+        piece, share = points[:2], 0.04
+        self._time(piece, share / 10)  # the first run also loads code
+        once, twice = self._time(piece, share), self._time(piece, 2 * share)
+        return (once + max(0.0, twice - once) * (1 / share - 1)) * len(points) / len(piece)
+
+    def _time(self, points: Sequence[dict[str, Any]], share: float) -> float:
+        """Seconds for ``share`` of the steps of both trainings."""
+        runs = {"pretraining": self.pretraining, "finetuning": self.finetuning}
+        few = {name: max(1, round(share * run.steps)) for name, run in runs.items()}
+        short = {name: dataclasses.replace(run, steps=few[name], record=None) for name, run in runs.items()}
+        body = FineTuning(short["pretraining"], short["finetuning"], self.labels, self.start)
+        started = time.perf_counter()
+        body.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
+        return time.perf_counter() - started
+
+    # -- routing of names --------------------------------------------------------------------------------------------
+
+    def _goes_to(self, name: str) -> tuple[str, ...]:
+        """Which of the runs an axis belongs to; none for those of the body itself."""
+        if name in _HERE:
+            return ()
+        first, second = self.pretraining.axes(), self.finetuning.axes()
+        found = [run for run, axes in (("pretraining", first), ("finetuning", second)) if name in axes]
+        if name in ("n", "record") or not found:
+            names = sorted(({*first, *second} | {*_HERE}) - {"n"})
+            raise ValueError(f"axis {name!r} was asked for; pre-training and fine-tuning have {', '.join(names)}")
+        if len(found) == 2 and name in _LATER:
+            return ("finetuning",)
+        return ("pretraining",) if name == "init" else tuple(found)
+
+    def _is_value(self, name: str) -> bool:
+        if name in _HERE:
+            return name == "seed"
+        return name != "d" and all(getattr(self, run).is_value(name) for run in self._goes_to(name))
+
+    def at(self, changes: Mapping[str, Any]) -> "FineTuning":
+        """The body with some of its axes changed.
+
+        Raises:
+            ValueError: for a name that is no axis, or a value outside its range.
+        """
+        own: dict[str, dict[str, Any]] = {"pretraining": {}, "finetuning": {}}
+        for name, value in changes.items():
+            for run in self._goes_to(name):
+                own[run][name] = value
+        runs = {run: getattr(self, run).at(fields) for run, fields in own.items()}
+        return dataclasses.replace(self, **runs, start=changes.get("start", self.start))
+
+    def _batch(self, points: Sequence[Mapping[str, Any]], run: str) -> tuple["Run", "Tensor"]:
+        """One of the runs, holding all points side by side, and their seeds."""
+        own = [
+            {name: value for name, value in point.items() if name == "seed" or run in self._goes_to(name)}
+            for point in points
+        ]
+        return getattr(self, run).batch(own)
+
+    # -- what runs ---------------------------------------------------------------------------------------------------
+
+    def run(self, points: Sequence[dict[str, Any]]) -> dict[str, "np.ndarray"]:
+        """One tile."""
+        import numpy as np
+
+        from lemmata.draws import cell_seeds, permutation
+
+        body = dataclasses.replace(self, start=points[0].get("start", self.start))
+        pre, seeds = body._batch(points, "pretraining")
+        tune, _ = body._batch(points, "finetuning")
+        filters, found = body._pretrained(pre, seeds)
+        order = permutation(cell_seeds(pre.seed_root, seeds, pre.device), "branches", filters.shape[1])
+        filters = filters.gather(1, order.unsqueeze(2).expand_as(filters))
+        by_labels = [self._fine_tuned(tune, seeds, filters, n) for n in self.labels]
+        found |= {name: np.stack([part[name] for part in by_labels], axis=1) for name in by_labels[0]}
+        return found
+
+    def _pretrained(self, pre: "Run", seeds: "Tensor") -> tuple["Tensor", dict[str, "np.ndarray"]]:
+        """The filters that fine-tuning starts from ``(c, r, D)``, and what the probes say of them."""
+        import numpy as np
+        import torch
+
+        from lemmata.draws import cell_seeds
+        from lemmata.dynamics.train import draw, train
+
+        sample = draw(pre, cell_seeds(pre.seed_root, seeds, pre.device))
+        if self.start == "simclr":
+            trained = train(pre, seeds, sample=sample)
+            filters, status, status_step = trained.filters, trained.status, trained.status_step
+        else:
+            filters = self._without_training(pre, sample)
+            status = status_step = torch.full_like(seeds, -1)
+            # One look at filters that no longer move.
+            still = dataclasses.replace(pre, steps=1, until=None, record=(0,))
+            trained = train(still, seeds, sample=dataclasses.replace(sample, filters=filters))
+        found = {f"pretrained_{name}": values[:, 0].cpu().numpy() for name, values in trained.records.items()}
+        found["pretrained_status"] = status.cpu().numpy().astype(np.int8)
+        found["pretrained_status_step"] = status_step.cpu().numpy()
+        return filters, found
+
+    def _without_training(self, pre: "Run", sample: Any) -> "Tensor":
+        """The filters of the other starts, made from the same random ones."""
+        import torch
+
+        from lemmata.cells import per_cell
+
+        random = sample.filters / per_cell(pre.net.init, sample.filters)
+        if self.start == "direct":
+            return random * self.finetuning.net.init
+        if self.start == "spectral":
+            first, second = (side.cpu().numpy() for side in sample.view_vectors())
+            matrix = theory.power_matrix(first, second, negatives=getattr(pre.objective, "negatives", "first"))
+            direction = torch.as_tensor(theory.top_direction(matrix)).to(random)
+        else:
+            read = sample.signal.read(sample.vectors.mT)  # (c, d, n), the signal patches themselves
+            direction = (read * sample.true_labels.unsqueeze(1)).mean(2)
+        direction = direction / direction.norm(dim=1, keepdim=True)
+        filters = (random @ direction.unsqueeze(2)) * direction.unsqueeze(1)
+        size = sample.signal.read(filters @ sample.vectors.mT).abs().mean((1, 2))
+        assert pre.until is not None
+        return filters * per_cell(pre.until.level / size, filters)
+
+    def _fine_tuned(self, tune: "Run", seeds: "Tensor", filters: "Tensor", n: int) -> dict[str, "np.ndarray"]:
+        """Fine-tuning with ``n`` labels from filters ``(c, r, D)``."""
+        import numpy as np
+
+        from lemmata.draws import cell_seeds
+        from lemmata.dynamics.train import train
+        from lemmata.probes.probe import named
+
+        run = tune.at({"n": n})
+        keys = cell_seeds(tune.seed_root, seeds, tune.device)
+        sample = run.data.beside(keys, filters, drawn=self.labels[-1])
+        trained = train(dataclasses.replace(run, probes=("test_loss",)), seeds, sample=sample)
+        found = {probe.name: probe.measure(trained.final).cpu().numpy() for probe in named(tune.probes)}
+        last = named(("test_loss",))[0].measure(trained.final)
+        best = trained.records["test_loss"].amin(1).minimum(last)
+        found["test_loss_best"] = best.cpu().numpy()
+        found["status"] = trained.status.cpu().numpy().astype(np.int8)
+        found["status_step"] = trained.status_step.cpu().numpy()
+        return found

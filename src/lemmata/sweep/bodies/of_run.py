@@ -1,0 +1,114 @@
+"""Training runs as the body of a sweep: the axes of the grid are the fields of the run's parts."""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lemmata.dynamics.run import Run
+from lemmata.dynamics.train import Training, train
+from lemmata.probes.probe import named
+from lemmata.status import Status
+from lemmata.sweep.body import Variable
+from lemmata.sweep.grid import Grid
+
+_PIECE = 8  # cells timed for an estimate
+
+
+@dataclass(frozen=True)
+class TrainingBody:
+    """Sweeps a :class:`~lemmata.Run` over a grid whose axes are fields of its data, network, objective and rule.
+
+    Variables: the run's probes, with dimension ``step`` if it records at several steps, and ``status`` (0 took all its
+    steps, 1 reached ``stop_loss``, 2 diverged) with ``status_step``. The axis ``seed`` numbers the random draws: cells
+    of one seed share them, whatever their other parameters, so comparisons along the other axes are paired.
+
+    Raises:
+        ValueError: on use, for an axis the run does not have or a value outside its range.
+    """
+
+    cell: Run
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """The probes, and why each cell ended."""
+        dims = () if self.cell.record is None else ("step",)
+        found = {
+            probe.name: Variable(dims, units=probe.units, long_name=probe.long_name)
+            for probe in named(self.cell.probes)
+        }
+        why = ", ".join(f"{status.value} {status.name.lower()}" for status in Status).replace("_", " ")
+        found["status"] = Variable(long_name=f"why the cell ended: {why}", dtype="int8")
+        found["status_step"] = Variable(units="steps", long_name="step at which the cell ended", dtype="int64")
+        return found
+
+    @property
+    def coordinates(self) -> Mapping[str, np.ndarray]:
+        """The recorded steps, if there are several."""
+        return {} if self.cell.record is None else {"step": np.asarray(self.cell.record_steps)}
+
+    def configuration(self) -> dict[str, Any]:
+        """Every field of the run."""
+        return self.cell.describe()
+
+    def shape_axes(self, grid: Grid) -> tuple[str, ...]:
+        """Axes that change tensor shapes; ``d`` is one of them unless coordinates are compressed in every cell."""
+        self.check(grid)
+        names = [name for name in grid.names if not self.cell.is_value(name)]
+        if "d" in names and self._compressed_everywhere(grid):
+            names.remove("d")
+        return tuple(names)
+
+    def check(self, grid: Grid) -> None:
+        """Raises ``ValueError`` for an axis the run does not have, or a value outside its range."""
+        for axis in grid.axes:
+            for value in axis.values:
+                if axis.name == "seed" and (not isinstance(value, int) or value < 0):
+                    raise ValueError(f"seed = {value!r} was asked for; seeds are whole numbers from 0")
+                self.cell.at({axis.name: value})
+
+    def bytes_per_cell(self, point: dict[str, Any]) -> int:
+        """Working memory of one cell: its vectors and Gram matrices, and the probes' draws."""
+        run = self.cell.at(point)
+        return 8 * run.data.numbers_per_cell(run.net.filters, run.coordinates) + 2**18
+
+    def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
+        """Expected time of one tile, from a few of its cells trained for a few steps and for twice as many."""
+        few = max(1, self.cell.steps // 20)
+        piece = points[:_PIECE]
+        self._time(piece, few)  # the first run also loads code
+        once, twice = self._time(piece, few), self._time(piece, 2 * few)
+        per_step = max(0.0, twice - once) / few
+        return (once + per_step * (self.cell.steps - few)) * len(points) / len(piece)
+
+    def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+        """One tile."""
+        batched, seeds = self.cell.batch(points)
+        return self.measured(train(batched, seeds))
+
+    def measured(self, trained: Training) -> dict[str, np.ndarray]:
+        """The variables of a tile that was trained."""
+        found = {
+            name: (values[:, 0] if self.cell.record is None else values).cpu().numpy()
+            for name, values in trained.records.items()
+        }
+        found["status"] = trained.status.to("cpu").numpy().astype(np.int8)
+        found["status_step"] = trained.status_step.to("cpu").numpy()
+        return found
+
+    def _time(self, points: Sequence[dict[str, Any]], steps: int) -> float:
+        record = None if self.cell.record is None else tuple(s for s in self.cell.record if s <= steps) or (steps,)
+        short = dataclasses.replace(self, cell=dataclasses.replace(self.cell, steps=steps, record=record))
+        started = time.perf_counter()
+        short.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
+        return time.perf_counter() - started
+
+    def _compressed_everywhere(self, grid: Grid) -> bool:
+        corner = {axis.name: axis.values[0] for axis in grid.axes}
+        for name, pick in (("d", min), ("n", max), ("m", max)):
+            corner |= {axis.name: pick(axis.values) for axis in grid.axes if axis.name == name}
+        run = self.cell.at(corner)
+        return run.coordinates == "compressed" and run.data.compresses(run.net.filters)
