@@ -26,6 +26,7 @@ class Plan:
         tile_bytes: working memory of the largest tile.
         dataset_bytes: the results, uncompressed.
         seconds: expected time of the whole sweep on ``workers`` workers.
+        in_use: what takes the steps on this machine, if the body says it by a method of this name.
     """
 
     grid: Grid
@@ -35,6 +36,7 @@ class Plan:
     tile_bytes: int
     dataset_bytes: int
     seconds: float
+    in_use: str = ""
 
     @property
     def cells(self) -> int:
@@ -51,6 +53,8 @@ class Plan:
         yield "cells", f"{self.cells:,} = {sides}"
         yield "tiles", f"{self.tiles:,} of at most {int(np.prod(self.tile_shape)):,} cells = {tile}"
         yield "memory", f"{_bytes(self.memory_bytes)} at work, {_bytes(self.dataset_bytes)} of results"
+        if self.in_use:
+            yield "steps", self.in_use
         yield "time", f"about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
 
     def __str__(self) -> str:
@@ -90,6 +94,7 @@ def explain(body: Body | Any, grid: Grid, *, cells_per_tile: int | None = None, 
         tile_bytes=max(body.bytes_per_cell(tile.points[0]) * tile.cells for tile in _first_of_each_shape(body, tiles)),
         dataset_bytes=per_cell * grid.cells,
         seconds=_seconds(body, grid, tiles) / min(workers, len(tiles)),
+        in_use=body.in_use(tiles[0].points[0]) if hasattr(body, "in_use") else "",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.dynamics import native
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
 from lemmata.probes.probe import named
@@ -83,6 +84,10 @@ class TrainingBody:
         once, twice = self._time(piece, few), self._time(piece, 2 * few)
         per_step = max(0.0, twice - once) / few
         return (once + per_step * (self.cell.steps - few)) * len(points) / len(piece)
+
+    def in_use(self, point: dict[str, Any]) -> str:
+        """What takes the steps on this machine: the engine, and compiled code or PyTorch."""
+        return native.in_use(self.cell.at(point))
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
