@@ -54,7 +54,9 @@ class Experiment:
         for name, size in self.sizes.items():
             for value in size.values:
                 if value not in known:
-                    raise ValueError(f"size {name!r} sets {value!r}, which is no parameter; there are {', '.join(known)}")
+                    raise ValueError(
+                        f"size {name!r} sets {value!r}, which is no parameter; there are {', '.join(known)}"
+                    )
 
     @property
     def name(self) -> str:

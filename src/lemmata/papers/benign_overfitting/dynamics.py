@@ -12,7 +12,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata.claims import Finding, above, all_of, at, at_most, below, claim, extremes, need, one_of_each, usable, within
+from lemmata.claims import (
+    Finding,
+    above,
+    all_of,
+    at,
+    at_most,
+    below,
+    claim,
+    extremes,
+    need,
+    one_of_each,
+    usable,
+    within,
+)
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.benign_overfitting import setting, theory
 from lemmata.papers.benign_overfitting.setting import LARGE, SMALL
