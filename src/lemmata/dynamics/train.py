@@ -16,10 +16,10 @@ from lemmata.dynamics.fresh_noise import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.stopping import Ends
-from lemmata.dynamics.threads import MANY_PRODUCTS, one_for_torch
 from lemmata.objectives.denoising import FreshNoiseDenoising
 from lemmata.probes.probe import named
 from lemmata.probes.snapshot import Snapshot
+from lemmata.threads import MANY_PRODUCTS, one_for_torch
 
 _LOOK_UP = 256
 """Steps between two looks at whether any cell still runs, each of which waits for the device."""
@@ -66,8 +66,8 @@ def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | No
     sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
     _check_cells(sample, keys)
     products = sample.filters.shape[:-1].numel() * sample.vectors.shape[-2]
-    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS) as threads:
-        return _Trainer(run, keys, sample, threads).train()
+    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS):
+        return _Trainer(run, keys, sample).train()
 
 
 def _check_cells(sample: Sample, keys: Tensor) -> None:
@@ -87,8 +87,8 @@ def draw(run: Run, keys: Tensor) -> Sample:
 class _Trainer:
     """State of one call of train()."""
 
-    def __init__(self, run: Run, keys: Tensor, sample: Sample, threads: int):
-        self.run, self.keys, self.sample, self.threads = run, keys, sample, threads
+    def __init__(self, run: Run, keys: Tensor, sample: Sample):
+        self.run, self.keys, self.sample = run, keys, sample
         self.engine = make_engine(run, sample)
         head = {name: value.to(run.torch_dtype) for name, value in run.net.initial_head(keys).items()}
         self.point = self.engine.start(head, run.net.moving_head)
@@ -118,7 +118,7 @@ class _Trainer:
     def _advance(self, until: int) -> None:
         rule, engine = self.run.rule, self.engine
         if self.native:
-            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until), self.threads)
+            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until))
             self.step = until
         while self.step < until:
             if self.step % _LOOK_UP == 0 and not bool(self.ends.running.any()):

@@ -9,7 +9,6 @@ hold them to each other.
 
 import ctypes
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,10 @@ from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.stopping import Ends
-from lemmata.dynamics.threads import one_for_torch
 from lemmata.nets.activations import ReLU
 from lemmata.nets.two_layer_cnn import TwoLayerCNN
 from lemmata.objectives.margin import Logistic
+from lemmata.threads import each, one_for_torch
 
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _UNITS = tuple(
@@ -42,7 +41,8 @@ _UNITS = tuple(
 )
 _PYTORCH = "PyTorch"
 _STEPS_PER_CALL = 1000  # between two calls Ctrl-C is heard
-_PARTS_PER_THREAD = 4  # a thread that a neighbour holds up leaves the rest of its cells to the others
+_MOST_PARTS = 16  # several per thread: one that a neighbour holds up leaves its cells to the others
+_WORK_PER_PART = 4_000_000  # floating-point operations that are worth a thread's start
 _TRIAL_CELLS, _TRIAL_STEPS = 32, 40
 
 
@@ -90,9 +90,7 @@ def _fits_run(run: Run) -> bool:
     )
 
 
-def advance(
-    engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, steps: tuple[int, int], threads: int
-) -> None:
+def advance(engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, steps: tuple[int, int]) -> None:
     """Takes the steps ``steps[0] .. steps[1] - 1`` of every cell, changing ``point`` and ``ends`` in place.
 
     Args:
@@ -102,12 +100,14 @@ def advance(
     """
     library = _library(eta.dtype)
     assert library is not None  # applies() said so
-    _train(library, engine, rule, point, eta, ends, steps, threads)
+    cells, r, k = point["coefficients"].shape
+    worth = 1 + 2 * cells * r * k * k * min(steps[1] - steps[0], _STEPS_PER_CALL) // _WORK_PER_PART
+    _train(library, engine, rule, point, eta, ends, steps, min(cells, worth, _MOST_PARTS))
 
 
 def _train(
     library: ctypes.CDLL, engine: Engine, rule: Any, point: Point, eta: Tensor, ends: Ends, steps: tuple[int, int],
-    threads: int,
+    parts: int,
 ) -> None:  # fmt: skip
     assert isinstance(engine, GramEngine)
     assert isinstance(rule, GD)
@@ -125,18 +125,15 @@ def _train(
     function.restype = ctypes.c_int
     pointers = [ctypes.c_void_p(item.data_ptr()) for item in arrays]
     long, double = ctypes.c_long, ctypes.c_double
-    parts = min(threads * _PARTS_PER_THREAD if threads > 1 else 1, cells)
 
     def run_part(first: int, count: int, part: int) -> int:
         span = long(cells * part // parts), long(cells * (part + 1) // parts)
         stop, limit = double(ends.stop_loss or 0.0), double(ends.diverged_at)
         return function(*span, long(k - 1), long(r), long(count), long(first), stop, limit, *pointers)
 
-    with ThreadPoolExecutor(threads) as pool:
-        over_parts = pool.map if parts > 1 else map
-        for first in range(*steps, _STEPS_PER_CALL):
-            if any(over_parts(partial(run_part, first, min(_STEPS_PER_CALL, steps[1] - first)), range(parts))):
-                raise MemoryError(f"{cells} cells of {r} filters and {k} vectors were asked for; take smaller tiles")
+    for first in range(*steps, _STEPS_PER_CALL):
+        if any(each(partial(run_part, first, min(_STEPS_PER_CALL, steps[1] - first)), range(parts))):
+            raise MemoryError(f"{cells} cells of {r} filters and {k} vectors were asked for; take smaller tiles")
     for item, array in zip(held, arrays, strict=True):
         if array is not item:
             item.copy_(array)
