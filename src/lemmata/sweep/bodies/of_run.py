@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.dynamics import native
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
 from lemmata.parameters import Parameter, parameters_of
@@ -113,6 +114,10 @@ class TrainingBody(Body):
         once, twice = self._time(points, few), self._time(points, 2 * few)
         per_step = max(0.0, twice - once) / few
         return once + per_step * (self.cell.steps - few)
+
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """What takes the steps on this machine: the engine, and compiled code or PyTorch."""
+        return native.in_use(self.cell.at(point))
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
