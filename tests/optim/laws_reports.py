@@ -1,4 +1,4 @@
-"""What people do to an optimiser, from public reports: parameters replaced, cut and extended, half precision, wrappers."""
+"""What people do to an optimiser, from public reports: parameters replaced, cut, extended, halved, wrapped."""
 
 import copy
 import warnings

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.optim.members import flat, params_of, quadratic, train
+from tests.optim.members import flat, params_of, train
 
 
 def resumes_bit_for_bit(make):
@@ -97,7 +97,10 @@ def a_foreign_state_is_refused_untouched(make):
         after = optimizer.state_dict()
         assert torch.equal(optimizer.eta, eta)
         assert after["param_groups"][0]["lr"] == 1.0
-        assert all(torch.equal(torch.as_tensor(after["state"][0][k]), torch.as_tensor(v)) for k, v in before["state"][0].items())
+        assert all(
+            torch.equal(torch.as_tensor(after["state"][0][k]), torch.as_tensor(v))
+            for k, v in before["state"][0].items()
+        )
 
 
 def frozen_and_unused_parameters_do_not_count(make):

@@ -1,7 +1,7 @@
 """What a training by autograd owes its loop: a start, a loss, scores; the loop does the rest.
 
-Two kinds, one for each loop. A :class:`Task` is c small networks of one shape, side by side: parameters are tensors with
-the cells first, and everything it returns is one number per cell. A :class:`NetworkTask` is one large network, an
+Two kinds, one for each loop. A :class:`Task` is c small networks of one shape, side by side: parameters are tensors
+with the cells first, and everything it returns is one number per cell. A :class:`NetworkTask` is one large network, an
 ordinary ``nn.Module``, whose batches a loop may cut and share among devices. Both are made *for their cells*: what
 differs between cells (a learning target, a noise level) are fields of shape ``(c,)``.
 
@@ -67,14 +67,14 @@ class Task(ABC):
         """The recorded numbers, each ``(c,)``; called under ``torch.no_grad``."""
         return {}
 
-    def after_step(self, parameters: Parameters, step: int) -> None:
+    def after_step(self, parameters: Parameters, step: int) -> None:  # noqa: B027  by default nothing
         """Called when step number ``step`` has been taken; the end of an epoch belongs here."""
 
     def memory(self) -> dict[str, Any]:
         """What besides parameters decides the next steps, as tensors, numbers and lists; kept in checkpoints."""
         return {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027  by default nothing
         """Go on from :meth:`memory`, after :meth:`start`."""
 
 
@@ -123,14 +123,14 @@ class NetworkTask(ABC):
         """Numbers that are not means over samples, recorded with the scores: state of the optimiser, of the task."""
         return {}
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> None:  # noqa: B027  by default nothing
         """Called when step number ``step`` has been taken; the end of an epoch belongs here."""
 
     def memory(self) -> dict[str, Any]:
         """What besides model and optimiser decides the next steps, as tensors, numbers, lists; kept in checkpoints."""
         return {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027  by default nothing
         """Go on from :meth:`memory`."""
 
 

@@ -51,7 +51,11 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         require(_within(decay, above=0) and decay <= 1, "momentum_decay", "in (0, 1]")
     for option in (*_SWITCHES, *_PREFERENCES):
         value, free = options.get(option, False), option in _PREFERENCES
-        require(isinstance(value, bool) or (free and value is None), option, "True, False or None" if free else "True or False")
+        require(
+            isinstance(value, bool) or (free and value is None),
+            option,
+            "True, False or None" if free else "True or False",
+        )
     asked = [option for option in ("foreach", "fused", "capturable", "differentiable") if options[option]]
     if len(asked) > 1:
         raise ValueError(

@@ -251,16 +251,15 @@ class DistanceOptimizer(Optimizer):
             All distances of the group, in the order of its parameters, and its coordinates, where one batch had them
             all; None where that has to be gathered.
         """
-        first_moment, second, largest = self._moments(group)
+        first_moment, second, largest = (name or "" for name in self._moments(group))
         measured = None
         for batch, c in batches(group, owned, self._coefficients):
             first, first_own = batch[0]
-            if first.grad.is_sparse:
+            if first.grad is not None and first.grad.is_sparse:
                 norms = [self._move_sparse(first, first_own["distance"], c)]
             else:
                 rows: list[Row] = [
-                    (p, p.grad, own.get(first_moment), own[second], own.get(largest), own["origin"])
-                    for p, own in batch
+                    (p, p.grad, own.get(first_moment), own[second], own.get(largest), own["origin"]) for p, own in batch
                 ]
                 if first.is_complex():
                     rows = [tuple(None if t is None else real(t) for t in row) for row in rows]

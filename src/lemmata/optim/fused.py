@@ -53,8 +53,8 @@ def update_fused(slots: Slots, c: Coefficients) -> list[Tensor]:
     if small:
         order += [i for i, _ in small]
         together = Slots.of(row for _, row in small)
-        alike = together.squares[0].dtype == dtype  # which torch's kernel asks for
-        norms += _native(together, c) if together.exp_avgs and alike else update_foreach(together, c)
+        one_dtype = together.squares[0].dtype == dtype  # which torch's kernel asks for
+        norms += _native(together, c) if together.exp_avgs and one_dtype else update_foreach(together, c)
     if order == sorted(order):
         return norms
     return [norm for _, norm in sorted(zip(order, norms), key=lambda pair: pair[0])]

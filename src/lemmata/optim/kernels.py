@@ -73,8 +73,8 @@ def update_foreach(slots: Slots, c: Coefficients) -> list[Tensor]:
         norms += foreach_batch(Slots.of(batch), c)
     if len(norms) == len(slots.params):
         return norms
-    squares, owner = torch.stack(norms).square(), torch.tensor(owners, device=device)
-    return list(squares.new_zeros(len(slots.params)).index_add_(0, owner, squares).sqrt_().unbind())
+    squares, index = torch.stack(norms).square(), torch.tensor(owners, device=device)
+    return list(squares.new_zeros(len(slots.params)).index_add_(0, index, squares).sqrt_().unbind())
 
 
 def _in_precision(dtype: torch.dtype, slots: Slots, update: Callable[[Slots], Any]) -> list[Tensor]:
@@ -90,7 +90,7 @@ def _in_precision(dtype: torch.dtype, slots: Slots, update: Callable[[Slots], An
         for kept, result in zip((p, m, v, s), (results[0], *results[2:5])):
             if kept is not None and result is not kept and result is not None:
                 kept.copy_(result)
-    return [norm(row[0].to(dtype) - results[5]) for row, results in zip(rows, wide)]
+    return [norm(row[0].to(dtype) - row[5].to(dtype)) for row in rows]
 
 
 def foreach_batch(slots: Slots, c: Coefficients) -> list[Tensor]:

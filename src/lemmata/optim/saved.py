@@ -46,7 +46,7 @@ def check_state(
                 raise ValueError(f"{name}: groups share one eta, but the state has {float(first)} and {float(here)}.")
         for index, p in zip(saved["params"], group["params"]):
             own = saved_state.get(index)
-            if not own or "origin" not in own and set(own) <= {"eta"}:
+            if not own or ("origin" not in own and set(own) <= {"eta"}):
                 continue
             names = slots({**group, **saved})
             shapes = {key: tuple(v.shape) for key, v in own.items() if isinstance(v, Tensor) and key not in _SCALARS}

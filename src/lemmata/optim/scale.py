@@ -35,11 +35,12 @@ def current_eta(groups: list[Group], state: State) -> list[Tensor]:
     if groups[0]["distance"] != "tensor":
         return [scope[0]["eta"] for scope in scopes(groups)]
     known = [[state[p]["eta"] if p in state and "eta" in state[p] else None for p in g["params"]] for g in groups]
-    fresh = initial_eta(groups) if any(eta is None for column in known for eta in column) else [None] * len(groups)
-    return [
-        _stacked([new[i] if eta is None else eta for i, eta in enumerate(column)], group["params"])
-        for group, column, new in zip(groups, known, fresh)
-    ]
+    if any(eta is None for column in known for eta in column):  # not begun: the value it would begin with
+        known = [
+            [first if eta is None else eta for eta, first in zip(column, new.unbind())]
+            for column, new in zip(known, initial_eta(groups))
+        ]
+    return [_stacked(column, group["params"]) for group, column in zip(groups, known)]
 
 
 def set_eta(scope: list[Group], state: State, eta: Tensor) -> None:
