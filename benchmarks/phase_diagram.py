@@ -27,7 +27,7 @@ from torch import nn
 import lemmata as lm
 from benchmarks import rows_diffusion, rows_multimodal, rows_simclr
 from benchmarks.rows import objective_table
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 from lemmata.dynamics import native
 from lemmata.dynamics.train import draw
 from lemmata.sweep import sweep

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import lemmata as lm
 from benchmarks.rows import Row, measured, now, objective_table
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import draw
 
 N, M, D, SIGNAL, T, ROUNDS = 50, 20, 20_000, 40.0, 0.2, 5

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import lemmata as lm
 from benchmarks.rows import Row, measured, now, objective_table
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import draw
 
 N, M, D, ETA, ROUNDS = 50, 50, 20_000, 0.002, 5

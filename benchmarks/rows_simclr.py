@@ -15,7 +15,7 @@ from rich.console import Console
 
 import lemmata as lm
 from benchmarks.rows import Row, measured, now, objective_table
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import draw
 
 D, PAIRS, M, ROUNDS = 20_000, 50, 20, 3

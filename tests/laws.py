@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 import lemmata as lm
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import Training, draw
-from tests import members_diffusion, members_multimodal
+from tests.members import diffusion as members_diffusion
+from tests.members import multimodal as members_multimodal
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 
 from lemmata import cli
-from lemmata.experiments import experiment as registry
-from lemmata.experiments.claims import Claim, Finding, converged
-from lemmata.experiments.experiment import Experiment, Option, Paper, register
+from lemmata.lab import old_experiment as registry
+from lemmata.lab.claims import Claim, Finding, converged
+from lemmata.lab.old_experiment import Experiment, Option, Paper, register
 from lemmata.sweep import Axis, Grid, Variable
 
 

@@ -10,17 +10,16 @@ import pytest
 import lemmata
 
 ROOT = Path(lemmata.__file__).parent
-LEVELS = [
-    {"check"},
-    {"cells"},
-    {"data", "nets", "objectives", "probes"},
-    {"dynamics"},
-    {"sweep"},
-    {"report"},
-    {"experiments"},
-    {"cli"},
-]
-ALONE = {"theory", "optim"}
+ORDER = (
+    *("compiled", "cells", "draws", "parameters", "status"),
+    *("data", "nets", "objectives", "probes", "dynamics"),  # the exact world
+    *("prompts", "modules", "loops"),  # the other world
+    *("sweep", "report", "lab", "papers", "explorer", "cli", "__main__"),
+)
+"""A room may import those before it."""
+ALONE = {"theory": set(), "optim": set(), "robust": set(), "claims": {"status"}}
+"""Rooms that import nothing of Lemmata but what is named here; every room may import them."""
+EXACT, OTHER = {"data", "nets", "objectives", "probes", "dynamics"}, {"prompts", "modules", "loops"}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT)
 
 
@@ -28,11 +27,8 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def level(name: str) -> int:
-    return next(i for i, rooms in enumerate(LEVELS) if name in rooms)
-
-
-def imported_rooms(path: Path):
+def imports(path: Path):
+    """Every dotted name of Lemmata that a file imports, wherever in the file the import stands."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: relative import"
@@ -43,23 +39,33 @@ def imported_rooms(path: Path):
             continue
         for name in names:
             parts = name.split(".")
-            if parts[0] != "lemmata" or len(parts) < 2:
-                continue
-            public = lemmata._CONTENTS.get(parts[1])
-            yield public.split(".")[1] if public else parts[1]
+            if parts[0] == "lemmata" and len(parts) > 1 and parts[1] != "__version__":
+                yield [*lemmata._CONTENTS.get(parts[1], name).split("."), ""]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_arrows_go_one_way(path):
     here = room(path)
-    for there in imported_rooms(path):
-        if there == here or there == "__version__":
+    for _, there, *_ in imports(path):
+        if there == here:
             continue
-        assert there not in ALONE or here not in ALONE, f"{here} imports {there}; both stand alone"
         if here in ALONE:
-            pytest.fail(f"{here} stands alone and imports {there}")
-        if there not in ALONE:
-            assert level(there) <= level(here), f"{here} imports {there}, against the arrows"
+            assert there in ALONE[here], f"{here} stands alone and imports {there}"
+        elif there not in ALONE:
+            assert ORDER.index(there) < ORDER.index(here), f"{here} imports {there}, against the arrows"
+            assert not (here in OTHER and there in EXACT), f"{here} imports {there} of the exact world"
+
+
+PAPERS = sorted(path for path in (ROOT / "papers").iterdir() if path.is_dir() and path.name != "__pycache__")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "papers").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_papers_do_not_import_each_other(path):
+    paper = path.relative_to(ROOT / "papers").parts[0]
+    for _, there, *rest in imports(path):
+        assert there != "papers" or rest[0] == paper, f"{paper} imports {rest[0]}; papers stand side by side"
+        if path.name == "theory.py":
+            assert there == "theory", f"{path}: a paper's theory imports numpy and lemmata.theory alone"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

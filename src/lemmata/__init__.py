@@ -18,8 +18,8 @@ _CONTENTS = {
     "ImagePairs": "lemmata.data.image_pairs",
     "ImageSignals": "lemmata.data.image_signals",
     "TwoSignals": "lemmata.data.two_signals",
-    "load_digits": "lemmata.data.images",
-    "load_images": "lemmata.data.images",
+    "load_digits": "lemmata.data.files.images",
+    "load_images": "lemmata.data.files.images",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
     "PatchEncoder": "lemmata.nets.patch_encoder",
@@ -44,34 +44,33 @@ _CONTENTS = {
     "GD": "lemmata.dynamics.rules",
     "TorchRule": "lemmata.dynamics.rules",
     "train": "lemmata.dynamics.train",
-    "Status": "lemmata.dynamics.ends",
-    "Until": "lemmata.dynamics.ends",
+    "Status": "lemmata.dynamics.stopping",
+    "Until": "lemmata.dynamics.stopping",
     # what is seen
     "Probe": "lemmata.probes.probe",
     "PROBES": "lemmata.probes.probe",
     # grid to dataset; the verb itself is lemmata.sweep.sweep
     "Axis": "lemmata.sweep.grid",
     "Grid": "lemmata.sweep.grid",
-    "TrainingBody": "lemmata.sweep.training",
+    "TrainingBody": "lemmata.sweep.bodies.of_run",
 }
 
 __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
+    from lemmata.data.files.images import load_digits as load_digits
+    from lemmata.data.files.images import load_images as load_images
     from lemmata.data.image_noise import ImageNoise as ImageNoise
     from lemmata.data.image_pairs import ImagePairs as ImagePairs
     from lemmata.data.image_signals import ImageSignals as ImageSignals
-    from lemmata.data.images import load_digits as load_digits
-    from lemmata.data.images import load_images as load_images
     from lemmata.data.paired import PairedSignalNoise as PairedSignalNoise
     from lemmata.data.pairs import SignalNoisePairs as SignalNoisePairs
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.data.two_signals import TwoSignals as TwoSignals
-    from lemmata.dynamics.ends import Status as Status
-    from lemmata.dynamics.ends import Until as Until
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
     from lemmata.dynamics.run import Run as Run
+    from lemmata.dynamics.stopping import Until as Until
     from lemmata.dynamics.train import train as train
     from lemmata.nets.activations import GELU as GELU
     from lemmata.nets.activations import LeakyReLU as LeakyReLU
@@ -92,9 +91,10 @@ if TYPE_CHECKING:
     from lemmata.objectives.simclr import SimCLR as SimCLR
     from lemmata.probes.probe import PROBES as PROBES
     from lemmata.probes.probe import Probe as Probe
+    from lemmata.status import Status as Status
+    from lemmata.sweep.bodies.of_run import TrainingBody as TrainingBody
     from lemmata.sweep.grid import Axis as Axis
     from lemmata.sweep.grid import Grid as Grid
-    from lemmata.sweep.training import TrainingBody as TrainingBody
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lemmata.cells import cell_seeds
 from lemmata.data.paired import PairedSignalNoise
+from lemmata.draws import cell_seeds
 
 SEEDS = cell_seeds(0, range(400))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lemmata as lm
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 
 KEYS = cell_seeds(0, range(400))
 INIT = torch.full((400, 2), 0.5, dtype=torch.float64)

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import lemmata as lm
-from lemmata.cells import cell_seeds
+from lemmata.data.files.images import Images
 from lemmata.data.image_signals import enlarged
-from lemmata.data.images import Images
-from lemmata.data.sample import ByClass
+from lemmata.data.patches import ByClass
+from lemmata.draws import cell_seeds
 
 SEEDS = cell_seeds(0, range(400))
 INIT = torch.full((400, 3), 0.1, dtype=torch.float64)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lemmata as lm
-from lemmata.cells import cell_seeds
+from lemmata.draws import cell_seeds
 from lemmata.dynamics import native
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.train import make_engine
 from tests.laws import MEMBERS, distance, relative, sampled
-from tests.oracles import gram_step, patches, plain_training
+from tests.oracles.training import gram_step, patches, plain_training
 
 EACH = pytest.mark.parametrize("name", MEMBERS)
 

@@ -6,19 +6,20 @@ import itertools
 import pytest
 import torch
 
-from lemmata.cells import cell_seeds
 from lemmata.data.pairs import SignalNoisePairs
 from lemmata.data.signal_noise import SignalNoise
-from lemmata.dynamics.ends import Status, Until
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
+from lemmata.dynamics.stopping import Until
 from lemmata.dynamics.train import draw, train
 from lemmata.nets.activations import ReLU
 from lemmata.nets.linear_encoder import LinearEncoder
 from lemmata.nets.two_layer_cnn import TwoLayerCNN
 from lemmata.objectives.objective import Objective
 from lemmata.objectives.simclr import SimCLR
-from tests.oracles_simclr import simclr_loop
+from lemmata.status import Status
+from tests.oracles.simclr import simclr_loop
 
 _CHOICES = itertools.product(("dot", "cosine"), ("first", "both"), (False, True))
 OBJECTIVES = [SimCLR(similarity=s, negatives=n, stop_gradient=g, temperature=0.7) for s, n, g in _CHOICES]
@@ -110,8 +111,9 @@ def test_a_nan_stays_home():
 def test_large_and_tiny_similarities_stay_finite(run):
     keys = cell_seeds(0, (0, 1))
     for scale in (1e-150, 1e8):
-        sample = draw(dataclasses.replace(run, net=LinearEncoder(3, init=scale)), keys)
-        products = _products(dataclasses.replace(run, rule=GD(step_size=1e-300)), sample)
+        sample = draw(dataclasses.replace(run, net=LinearEncoder(3, init=1.0)), keys)
+        sample = dataclasses.replace(sample, filters=sample.filters * scale)
+        products = _products(run, sample)
         loss, gradient = run.objective.gradient(products)
         assert loss.isfinite().all()
         assert gradient.A.isfinite().all()

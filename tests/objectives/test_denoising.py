@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata.cells import cell_seeds
 from lemmata.data.signal_noise import SignalNoise
 from lemmata.data.two_signals import TwoSignals
+from lemmata.draws import cell_seeds
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import train
@@ -18,7 +18,7 @@ from lemmata.nets.denoiser import TiedDenoiser
 from lemmata.nets.two_layer_cnn import TwoLayerCNN
 from lemmata.objectives.denoising import Denoising, FixedNoiseDenoising, FreshNoiseDenoising, vector_weights
 from lemmata.objectives.objective import Objective, Products
-from tests import oracles_denoising as oracle
+from tests.oracles import denoising as oracle
 
 
 def problem(cells=2, n=4, d=30, m=3, power=2, noises=0, coordinates="explicit", weights=None):

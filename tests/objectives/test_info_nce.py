@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import lemmata as lm
-from lemmata.cells import cell_seeds, normal
 from lemmata.data.paired import PairedSignalNoise
+from lemmata.draws import cell_seeds, normal
 from lemmata.nets.patch_encoder import PatchEncoder
 from lemmata.objectives.info_nce import InfoNCE
 from tests.laws import relative, sampled
-from tests.oracles_multimodal import contrastive_training
+from tests.oracles.multimodal import contrastive_training
 
 
 @pytest.mark.parametrize("modality", ["single", "multi"])

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lemmata.theory.adaptive import growth_steps
+from lemmata.papers.parameter_free.theory import growth_steps
 
 PAGE = (Path(__file__).parents[2] / "docs" / "optimisers.md").read_text()
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lemmata.optim import AdaGradPP, AdamPP, AdamWPP
-from tests.oracles_optim import AdaGradPPOracle, AdamPPOracle
+from tests.oracles.optim import AdaGradPPOracle, AdamPPOracle
 
 CASES = [
     (AdamPP, AdamPPOracle, {}, {}),

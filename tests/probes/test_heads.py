@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import lemmata as lm
-from lemmata.cells import cell_seeds, normal
 from lemmata.data.paired import PairedSignalNoise
+from lemmata.draws import cell_seeds, normal
 from lemmata.nets.patch_encoder import PatchEncoder
 from lemmata.objectives.info_nce import InfoNCE
 from lemmata.probes import encoders

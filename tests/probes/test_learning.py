@@ -8,7 +8,7 @@ import torch
 import lemmata as lm
 from lemmata.probes.generalisation import fresh_points
 from tests.laws import MEMBERS
-from tests.oracles_test_error import plain_error
+from tests.oracles.error_of_law import plain_error
 
 
 def test_probes_are_what_their_names_say():

@@ -7,13 +7,13 @@ import xarray as xr
 from matplotlib.colors import LogNorm
 from PIL import Image
 
+from lemmata.papers.benign_overfitting import theory as benign
 from lemmata.report import style
 from lemmata.report.curves import cloud, curves
 from lemmata.report.maps import Scale, heat_map, threshold_map
 from lemmata.report.statistics import seed_interval, t_quantile
 from lemmata.report.style import axis_label, value_label
-from lemmata.theory import benign
-from tests.benign_tables import init_map, phase_diagram
+from tests.oracles.benign_tables import init_map, phase_diagram
 
 
 def coordinate(values):

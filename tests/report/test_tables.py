@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from lemmata.experiments.claims import Verdict
+from lemmata.lab.claims import Verdict
 from lemmata.report.tables import console_table, markdown_table
 
 

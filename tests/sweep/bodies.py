@@ -65,7 +65,7 @@ class Random(Toy):
     coordinates: ClassVar = {}
 
     def run(self, points):
-        from lemmata.cells import cell_seeds, normal
+        from lemmata.draws import cell_seeds, normal
 
         seeds = cell_seeds(7, [point["seed"] for point in points])
         signal = np.array([point["signal"] for point in points])

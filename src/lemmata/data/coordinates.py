@@ -16,7 +16,7 @@ d = 10^3 costs.
 import torch
 from torch import Tensor
 
-from lemmata.cells import chi_square, normal
+from lemmata.draws import chi_square, normal
 
 
 def compresses(rows: int, frame: int, d: int) -> bool:
@@ -59,3 +59,25 @@ def gaussian_rows(
     diagonal = chi_square(seeds, name + "/diagonal", degrees).sqrt()
     below = normal(seeds, name + "/below", (rows, rows)).tril(-1)
     return torch.cat([along_frame, below + torch.diag_embed(diagonal)], dim=2)
+
+
+def rows_beside(seeds: Tensor, held: Tensor, drawn: int, kept: int, d: int | Tensor) -> Tensor:
+    """The first ``kept`` of ``drawn`` standard Gaussian vectors that see ``held`` ``(c, r, D)`` as fixed.
+
+    Returns:
+        ``(c, kept, D')`` in coordinates of which the first D are those of ``held``.
+
+    Raises:
+        ValueError: if D is above d.
+    """
+    frame, smallest = held.shape[-1], int(torch.as_tensor(d).min())
+    if frame > smallest:
+        raise ValueError(f"vectors in R^{frame} were given to data in R^{smallest}; take d = {frame} or more")
+    rows = gaussian_rows(seeds, "beside", drawn, frame, d)
+    # Row i of a Bartlett factor ends at column i: the first rows need no further columns.
+    return rows[:, :kept, : frame + kept] if rows.shape[-1] == frame + drawn else rows[:, :kept]
+
+
+def pad_to(vectors: Tensor, like: Tensor) -> Tensor:
+    """``vectors`` ``(c, k, d)`` with zeros added up to the coordinates of ``like``."""
+    return torch.nn.functional.pad(vectors, (0, like.shape[-1] - vectors.shape[-1]))

@@ -16,11 +16,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lemmata.cells import per_cell, uniform
-from lemmata.check import require, require_whole
+from lemmata.cells import per_cell
 from lemmata.data.coordinates import compresses, gaussian_rows
-from lemmata.data.sample import FreshNoise, Own, Sample, Shared
-from lemmata.data.signal_noise import labels
+from lemmata.data.labels import labels
+from lemmata.data.patches import Own, Shared
+from lemmata.data.sample import FreshNoise, Sample
+from lemmata.draws import uniform
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,18 @@ one (Kou, Chen, Chen, Gu 2023, arXiv 2303.04145). The law is rotation invariant,
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from lemmata.cells import normal, per_cell, permutation, uniform
-from lemmata.check import require, require_whole
-from lemmata.data.coordinates import compresses, gaussian_rows
-from lemmata.data.sample import FreshNoise, Own, Shared, TwoPatchSample
+from lemmata.cells import per_cell
+from lemmata.data.coordinates import compresses, gaussian_rows, pad_to, rows_beside
+from lemmata.data.labels import labels, nested_labels
+from lemmata.data.patches import Own, Shared
+from lemmata.data.sample import FreshNoise, TwoPatchSample
+from lemmata.draws import uniform
+from lemmata.parameters import check, parameter, require_whole
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,19 @@ class SignalNoise:
     ``signal``, ``sigma_p``, ``flip`` and (in compressed coordinates) ``d`` may be ``(c,)`` tensors, one value per cell.
     """
 
-    n: int
-    d: int | Tensor
-    signal: float | Tensor
-    sigma_p: float | Tensor = 1.0
-    noise: Literal["orthogonal", "isotropic"] = "orthogonal"
-    flip: float | Tensor = 0.0
-    balanced: bool = True
-    shuffle_patches: bool = False
-
-    value_fields: ClassVar[tuple[str, ...]] = ("signal", "sigma_p", "flip")
+    n: int = parameter("training samples n", int, units="samples", least=1)
+    d: int | Tensor = parameter("dimension d", int, least=2, scale="log", per_cell="compressed")
+    signal: float | Tensor = parameter("signal strength ‖μ‖", above=0, scale="log", per_cell=True)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
+    noise: Literal["orthogonal", "isotropic"] = parameter(
+        "noise against the signal", str, choices=("orthogonal", "isotropic"), default="orthogonal"
+    )
+    flip: float | Tensor = parameter("probability of a flipped label", least=0, below=0.5, per_cell=True, default=0.0)
+    balanced: bool = parameter("balanced classes", bool, default=True)
+    shuffle_patches: bool = parameter("signal patch first or second at random", bool, default=False)
 
     def __post_init__(self) -> None:
-        require_whole("n", self.n, 1, "the number of samples")
-        require_whole("d", self.d, 2, "the dimension of a patch")
-        require("signal", self.signal, lambda x: x > 0, "above 0")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
-        require("flip", self.flip, lambda x: 0 <= x < 0.5, "in [0, 0.5)")
-        require("noise", self.noise, lambda x: x in ("orthogonal", "isotropic"), "'orthogonal' or 'isotropic'")
+        check(self)
 
     def compresses(self, filters: int) -> bool:
         """Whether compressed coordinates exist, d >= 1 + n + filters; otherwise sampling takes explicit ones."""
@@ -132,42 +130,3 @@ class SignalNoise:
             curvature=ones * (self.signal**2 + self.sigma_p**2 * self.d / n),
             position=position,
         )
-
-
-def labels(seeds: Tensor, n: int, balanced: bool) -> Tensor:
-    """Labels ``(c, n)``, ±1 in float64: coin tosses, or as many of either class as n allows, in random order."""
-    if not balanced:
-        return torch.where(uniform(seeds, "labels", (n,)) < 0.5, 1.0, -1.0).to(torch.float64)
-    alternating = 1.0 - 2.0 * (torch.arange(n, device=seeds.device) % 2).to(torch.float64)
-    sign = torch.sign(normal(seeds, "odd class", (1,)))
-    return alternating[permutation(seeds, "labels", n)] * sign
-
-
-def nested_labels(seeds: Tensor, n: int, balanced: bool) -> Tensor:
-    """Labels ``(c, n)`` of which any even number of first ones is balanced: the classes alternate."""
-    if not balanced:
-        return labels(seeds, n, balanced)
-    alternating = 1.0 - 2.0 * (torch.arange(n, device=seeds.device) % 2).to(torch.float64)
-    return alternating * torch.sign(normal(seeds, "odd class", (1,)))
-
-
-def rows_beside(seeds: Tensor, held: Tensor, drawn: int, kept: int, d: int | Tensor) -> Tensor:
-    """The first ``kept`` of ``drawn`` standard Gaussian vectors that see ``held`` ``(c, r, D)`` as fixed.
-
-    Returns:
-        ``(c, kept, D')`` in coordinates of which the first D are those of ``held``.
-
-    Raises:
-        ValueError: if D is above d.
-    """
-    frame, smallest = held.shape[-1], int(torch.as_tensor(d).min())
-    if frame > smallest:
-        raise ValueError(f"vectors in R^{frame} were given to data in R^{smallest}; take d = {frame} or more")
-    rows = gaussian_rows(seeds, "beside", drawn, frame, d)
-    # Row i of a Bartlett factor ends at column i: the first rows need no further columns.
-    return rows[:, :kept, : frame + kept] if rows.shape[-1] == frame + drawn else rows[:, :kept]
-
-
-def pad_to(vectors: Tensor, like: Tensor) -> Tensor:
-    """``vectors`` ``(c, k, d)`` with zeros added up to the coordinates of ``like``."""
-    return torch.nn.functional.pad(vectors, (0, like.shape[-1] - vectors.shape[-1]))

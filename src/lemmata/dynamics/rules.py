@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lemmata.cells import per_cell, split, uniform
-from lemmata.check import require, require_whole
+from lemmata.cells import per_cell
+from lemmata.draws import split, uniform
 from lemmata.dynamics.engine import Engine, Point
+from lemmata.parameters import require, require_whole
 
 
 @dataclass(frozen=True)

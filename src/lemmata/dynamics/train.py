@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lemmata.cells import cell_seeds, split
 from lemmata.data.sample import Sample
+from lemmata.draws import cell_seeds, split
 from lemmata.dynamics import native
 from lemmata.dynamics.backtracking import Backtracking
 from lemmata.dynamics.direct import DirectEngine
-from lemmata.dynamics.ends import Ends
 from lemmata.dynamics.engine import Engine
-from lemmata.dynamics.fresh import FreshNoiseEngine
+from lemmata.dynamics.fresh_noise import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
+from lemmata.dynamics.stopping import Ends
 from lemmata.dynamics.threads import MANY_PRODUCTS, one_for_torch
 from lemmata.objectives.denoising import FreshNoiseDenoising
 from lemmata.probes.probe import named
@@ -34,7 +34,7 @@ class Training:
     Attributes:
         steps: the ``t`` steps recorded.
         records: ``(c, t)`` per probe, in the order asked for.
-        status: ``(c,)``, a :class:`~lemmata.dynamics.ends.Status` each.
+        status: ``(c,)``, a :class:`~lemmata.dynamics.stopping.Status` each.
         status_step: ``(c,)``, the step at which that was known.
         final: the last snapshot.
         filters: ``(c, r, d)``, the filters at the end, in the sample's coordinates.

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
-from lemmata.check import require
 from lemmata.data.sample import DiffusionSample
 from lemmata.objectives.objective import Gradient, Objective, Products
+from lemmata.parameters import require
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class FreshNoiseDenoising(Denoising):
     """The denoising loss with ``noises`` new noises for every patch at every step: stochastic gradient descent.
 
     :meth:`loss` is the expectation that the steps sample. Steps are taken by
-    :class:`~lemmata.dynamics.fresh.FreshNoiseEngine`, exactly in law and without the dimension.
+    :class:`~lemmata.dynamics.fresh_noise.FreshNoiseEngine`, exactly in law and without the dimension.
 
     Args:
         noises: noises per patch and step, at least 1.

@@ -20,10 +20,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lemmata.cells import normal, per_cell
-from lemmata.check import require
+from lemmata.cells import per_cell
 from lemmata.data.paired import PairedSample
+from lemmata.draws import normal
 from lemmata.objectives.objective import Gradient, Objective, Products
+from lemmata.parameters import require
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
-from lemmata.check import require
 from lemmata.objectives.objective import Gradient, Objective, Products
+from lemmata.parameters import require
 
 _ABSENT = -1e30  # finite, so that no row can become inf - inf
 

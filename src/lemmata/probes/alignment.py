@@ -5,13 +5,13 @@
     cos^2 = sum_r <w_r, mu>^2 / (|mu|^2 sum_r |w_r|^2),
 
 1 for filters that see nothing else and about 1/d for random ones. The eigenvalue problem behind pre-training predicts
-it (:func:`lemmata.theory.simclr.top_alignment`). It needs one signal vector shared by all samples.
+it (:func:`lemmata.papers.simclr.theory.top_alignment`). It needs one signal vector shared by all samples.
 """
 
 import torch
 from torch import Tensor
 
-from lemmata.data.sample import Shared
+from lemmata.data.patches import Shared
 from lemmata.probes.snapshot import Snapshot
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lemmata.check import require
+from lemmata.parameters import require
 from lemmata.probes.heads import FeatureLaw, fit_head
 from lemmata.probes.snapshot import Snapshot
 

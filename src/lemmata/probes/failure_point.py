@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lemmata import cells
+from lemmata.draws import normal
 from lemmata.nets.activations import Activation
 
 _REACH = 60.0  # radius beyond which a standard normal has no mass in double precision
@@ -111,7 +111,7 @@ def _starts(state: LimitState) -> Tensor:
     r = state.weights.shape[1]
     turn = torch.arange(max(r, 16), device=state.weights.device) % r
     harm = _unit(-state.weights.sign().unsqueeze(-1) * state.root)[:, turn]
-    anywhere = cells.normal(torch.zeros(1, dtype=torch.int64, device=turn.device), "starts", (len(turn), r))
+    anywhere = normal(torch.zeros(1, dtype=torch.int64, device=turn.device), "starts", (len(turn), r))
     everything = -(state.weights.unsqueeze(1) @ state.root)
     return _unit(torch.cat([everything, harm + 0.5 * _unit(anywhere @ state.root)], 1))
 

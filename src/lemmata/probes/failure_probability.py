@@ -24,7 +24,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lemmata import cells
+from lemmata.draws import uniform
 from lemmata.probes.failure_point import FailurePoints, LimitState
 
 SHIFTS = 16  # independent shifts: more would sharpen the standard error, fewer the estimate
@@ -35,7 +35,7 @@ _PLAIN = 0.1  # share of the standard normal in the importance mixture
 def sobol_uniform(seeds: Tensor, name: str, draws: int, dimension: int) -> Tensor:
     """Uniforms ``(c, draws, dimension)`` float64: per cell ``SHIFTS`` independent Sobol nets, one after another."""
     net = _sobol_net(draws // SHIFTS, dimension).to(seeds.device)
-    shift = (cells.uniform(seeds, name, (SHIFTS, 1, dimension)) * 2.0**52).to(torch.int64)
+    shift = (uniform(seeds, name, (SHIFTS, 1, dimension)) * 2.0**52).to(torch.int64)
     return (((net ^ shift).to(torch.float64) + 0.5) * 2.0**-52).flatten(1, 2)
 
 

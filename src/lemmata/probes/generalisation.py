@@ -8,10 +8,10 @@ their values instead and the error is a mean over them.
 import torch
 from torch import Tensor
 
-from lemmata.cells import normal
+from lemmata.draws import normal
+from lemmata.probes.error_of_law import FreshPoint, test_error
 from lemmata.probes.failure_point import symmetric_root
 from lemmata.probes.snapshot import Snapshot
-from lemmata.probes.test_error import FreshPoint, test_error
 
 _WITNESS_DRAWS = 4096
 

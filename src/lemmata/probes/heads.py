@@ -22,11 +22,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lemmata.cells import normal, per_cell, permutation
-from lemmata.check import require, require_whole
+from lemmata.cells import per_cell
+from lemmata.draws import normal, permutation
 from lemmata.nets.activations import Activation, ReLU
+from lemmata.parameters import require, require_whole
+from lemmata.probes.error_of_law import FreshPoint, TestError, test_error
 from lemmata.probes.failure_point import symmetric_root
-from lemmata.probes.test_error import FreshPoint, TestError, test_error
 
 HEADS = ("lda", "mean", "logistic")
 _RIDGE = 1e-6  # of the mean variance: features of a small start are nearly collinear

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lemmata.probes import alignment, encoders, feature_learning, generalisation, learning, test_loss
+from lemmata.probes import alignment, encoders, feature_learning, generalisation, learning
+from lemmata.probes import loss_of_law as test_loss
 from lemmata.probes.snapshot import Snapshot
 
 

@@ -22,12 +22,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lemmata.data.sample import Own, Sample, Shared, TwoPatchSample
-from lemmata.dynamics.ends import Ends
+from lemmata.data.patches import Own, Shared
+from lemmata.data.sample import Sample, TwoPatchSample
 from lemmata.dynamics.engine import Engine, Point
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
+from lemmata.dynamics.stopping import Ends
 from lemmata.nets.activations import ReLU
 from lemmata.nets.two_layer_cnn import TwoLayerCNN
 from lemmata.objectives.margin import Logistic

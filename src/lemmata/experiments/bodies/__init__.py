@@ -1,1 +1,0 @@
-"""Bodies of experiments that are more than a training run as it stands. Loaded when they run, as they load PyTorch."""

@@ -1,0 +1,329 @@
+"""Coloured digits: pictures whose colour betrays the class while training and deceives afterwards, with captions.
+
+    colour = hue of the class with probability p, any hue otherwise      (training, and "iid" test pictures)
+    colour = any hue ("uniform"),  hue of the next class ("permuted")    (shifted test pictures)
+
+An encoder is trained by InfoNCE (cosine similarity, both directions) on pairs of a picture and its augmentation (shift
+by a pixel, Gaussian noise), or of an augmented picture and its caption; a logistic head on its frozen features is then
+fitted to the training pictures, once as they are and once standardised. A caption is the one-hot class with noise of
+its own, so it *carries the label*: the two are not compared at equal supervision. Controls are ``random`` captions, of
+a class drawn at random, and an ``untrained`` encoder.
+
+The picture of Huang, Han, Chen, Cao, Xu, Suzuki 2024 (arXiv 2411.02837, Table 1, ColoredMNIST), whose colour
+probability, captions and encoder are not known to us; the coloured digits go back to Arjovsky, Bottou, Gulrajani,
+Lopez-Paz 2019 (arXiv 1907.02893).
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lemmata.data.files.images import Images
+from lemmata.draws import cell_seeds, normal, permutation, uniform
+from lemmata.dynamics.run import check_device
+from lemmata.parameters import require, require_whole
+from lemmata.sweep import Grid, Variable
+
+PAIRINGS = ("single", "caption", "random", "untrained")
+TESTS = ("train", "iid", "uniform", "permuted")
+_TRAIN_SHARE = 1300 / 1797
+_CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ColouredDigits:
+    """A training loop as the body of a sweep over ``p``, ``pairing`` and ``seed``, one cell per tile.
+
+    Args:
+        images: square grey pictures and their classes.
+        p: probability that a training picture has the colour of its class, in [0, 1].
+        pairing: one of :data:`PAIRINGS`.
+        epochs, batch_size, hidden, features: of the training and of the multilayer perceptrons p-hidden-features.
+        learning_rate: of Adam. tau: temperature, above 0.
+        pixel_noise, caption_noise: standard deviation of the noise, at least 0.
+        jitter: in [0, 1], how much the colour channels of a view are dimmed at random; 0 leaves colours alone.
+
+    Raises:
+        ValueError: a value outside its range, or pictures that are not square.
+    """
+
+    images: Images
+    p: float = 0.7
+    pairing: str = "single"
+    epochs: int = 60
+    batch_size: int = 256
+    hidden: int = 256
+    features: int = 64
+    learning_rate: float = 1e-3
+    tau: float = 0.5
+    pixel_noise: float = 0.1
+    caption_noise: float = 0.3
+    jitter: float = 0.0
+    device: str = "cpu"
+    seed_root: int = 0
+
+    variables: ClassVar[Mapping[str, Variable]] = {
+        **{f"accuracy_{name}": Variable(long_name=f"accuracy, {name} colours") for name in TESTS},
+        **{
+            f"accuracy_{name}_standardised": Variable(long_name=f"accuracy, {name} colours, standardised features")
+            for name in TESTS
+        },
+        "train_loss": Variable(long_name="training loss of the last epoch"),
+        "status": Variable(long_name="why the cell ended: 0 all steps, 2 diverged", dtype="int8"),
+    }
+    coordinates: ClassVar[Mapping[str, np.ndarray]] = {}
+
+    def __post_init__(self) -> None:
+        require("p", self.p, lambda x: 0 <= x <= 1, "in [0, 1]")
+        require("pairing", self.pairing, lambda x: x in PAIRINGS, "one of " + ", ".join(PAIRINGS))
+        require("jitter", self.jitter, lambda x: 0 <= x <= 1, "in [0, 1]")
+        for name in ("learning_rate", "tau"):
+            require(name, getattr(self, name), lambda x: x > 0, "above 0")
+        for name in ("pixel_noise", "caption_noise"):
+            require(name, getattr(self, name), lambda x: x >= 0, "at least 0")
+        for name in ("epochs", "hidden", "features"):
+            require_whole(name, getattr(self, name), 1, "a size")
+        require_whole("batch_size", self.batch_size, 2, "the number of pairs contrasted")
+        check_device(self.device)
+        side = round(self.images.x.shape[1] ** 0.5)
+        if side * side != self.images.x.shape[1]:
+            raise ValueError(
+                f"pictures of {self.images.x.shape[1]} pixels were given, which are not square; pad or crop them"
+            )
+        if len(self.images.classes) < 2:
+            raise ValueError(
+                f"{self.images.source} has the one class {self.images.classes[0]}; at least two are needed"
+            )
+
+    def configuration(self) -> dict[str, Any]:
+        """Every field; of the pictures source and digest."""
+        own = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "images"}
+        return {**own, "images": self.images.describe()}
+
+    def shape_axes(self, grid: Grid) -> tuple[str, ...]:
+        """All axes: every cell is a tile."""
+        for axis in grid.axes:
+            if axis.name == "seed":
+                continue
+            if axis.name not in {part.name for part in fields(self)}:
+                raise ValueError(f"axis {axis.name!r} was asked for; coloured digits take p, pairing and the options")
+            for value in axis.values:
+                replace(self, **{axis.name: value})
+        return grid.names
+
+    def bytes_per_cell(self, point: dict[str, Any]) -> int:
+        """Pictures in colour, four sets of them, and the parameters with Adam's memory."""
+        return 4 * 3 * self.images.x.size * 5 + 16 * self.hidden * (3 * self.images.x.shape[1] + self.features)
+
+    def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
+        """From one epoch and from two of the costliest pairing, timed once."""
+        one, two = _seconds(replace(self, p=0.5, pairing="single", epochs=1))
+        return (one + max(0.0, two - one) * (self.epochs - 1)) * len(points)
+
+    def run(self, points: Sequence[dict[str, Any]], scratch: Path | None = None) -> dict[str, np.ndarray]:
+        """Every cell, one after the other; ``scratch`` holds the checkpoint of the one under way."""
+        found = []
+        for k, point in enumerate(points):
+            values = {name: value for name, value in point.items() if name != "seed"}
+            place = None if scratch is None else scratch / f"{k}.pt"
+            found.append(_Cell(replace(self, **values), int(point.get("seed", 0)), place).run())
+        return {
+            name: np.asarray([cell[name] for cell in found], dtype=variable.dtype)
+            for name, variable in self.variables.items()
+        }
+
+
+@functools.lru_cache(maxsize=8)
+def _seconds(body: ColouredDigits) -> tuple[float, float]:
+    """Seconds of one epoch and of two, heads and tests included."""
+    took = []
+    for epochs in (1, 3):  # the first also loads code
+        started = time.perf_counter()
+        replace(body, epochs=epochs).run([{}])
+        took.append(time.perf_counter() - started)
+    return took[0], took[0] + max(0.0, took[1] - took[0]) / 2
+
+
+@dataclass
+class _Cell:
+    """One training. All randomness is counted, so a resumed training sees what an uninterrupted one would."""
+
+    of: ColouredDigits
+    seed: int
+    checkpoint: Path | None
+    loss: float = field(default=float("nan"))
+
+    def run(self) -> dict[str, float]:
+        of, device = self.of, self.of.device
+        self.key = cell_seeds(of.seed_root, [self.seed], device)
+        _, y = np.unique(of.images.y, return_inverse=True)
+        grey = torch.as_tensor(of.images.x / max(1e-12, np.abs(of.images.x).max()), dtype=torch.float32, device=device)
+        self.classes = int(y.max()) + 1
+        order = permutation(self.key, "split", len(y))[0]
+        cut = min(len(y) - 1, max(1, round(_TRAIN_SHARE * len(y))))
+        labels = torch.as_tensor(y, device=device)
+        self.x, self.y = grey[order[:cut]], labels[order[:cut]]
+        self.pictures = paint(self.x, self.colour("train", self.y), self.classes)
+        self.captions = self.caption()
+        self.encoders = self.train()
+        held, truth = grey[order[cut:]], labels[order[cut:]]
+        sets = {"train": (self.pictures, self.y)}
+        sets |= {name: (paint(held, self.colour(name, truth), self.classes), truth) for name in TESTS[1:]}
+        accuracy = {}
+        for ending, standardise in (("", False), ("_standardised", True)):
+            head = logistic_head(self.encode(self.pictures), self.y, self.classes, standardise=standardise)
+            for name, (x, t) in sets.items():
+                right = head(self.encode(x)).argmax(1) == t
+                accuracy[f"accuracy_{name}{ending}"] = float(right.double().mean())
+        diverged = of.pairing != "untrained" and not np.isfinite(self.loss)
+        return {**accuracy, "train_loss": self.loss, "status": 2 if diverged else 0}
+
+    def colour(self, law: str, y: Tensor) -> Tensor:
+        """The hue ``(n,)`` of every picture under one of the laws of :data:`TESTS`."""
+        if law == "permuted":
+            return (y + 1) % self.classes
+        any_hue = (uniform(self.key, f"hue/{law}", (len(y),))[0] * self.classes).long()
+        own = uniform(self.key, f"own hue/{law}", (len(y),))[0] < self.of.p
+        return any_hue if law == "uniform" else torch.where(own, y, any_hue)
+
+    def caption(self) -> Tensor:
+        """``(n, classes)``, fixed for the run: a caption is data."""
+        said = self.y
+        if self.of.pairing == "random":
+            said = (uniform(self.key, "random caption", (len(self.y),))[0] * self.classes).long()
+        noise = normal(self.key, "caption noise", (len(said), self.classes), torch.float32)[0]
+        return nn.functional.one_hot(said, self.classes) + self.of.caption_noise * noise
+
+    def view(self, index: Tensor, name: str) -> Tensor:
+        """Augmented pictures ``(b, 3, p)``: shifted by up to a pixel either way, noise, channels dimmed by jitter."""
+        b, side = len(index), round(self.x.shape[1] ** 0.5)
+        pictures = self.pictures[index].reshape(b, 3, side, side)
+        shift = (uniform(self.key, name + "/shift", (2, b))[0] * 3).long()
+        padded = nn.functional.pad(pictures, (1, 1, 1, 1))
+        rows = shift[0].unsqueeze(1) + torch.arange(side, device=shift.device)
+        columns = shift[1].unsqueeze(1) + torch.arange(side, device=shift.device)
+        at = torch.arange(b, device=shift.device).reshape(-1, 1, 1)
+        moved = padded.permute(0, 2, 3, 1)[at, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+        if self.of.jitter:
+            dim = 1 - self.of.jitter * uniform(self.key, name + "/jitter", (b, 3, 1, 1), torch.float32)[0]
+            moved = moved * dim
+        noise = normal(self.key, name + "/noise", (b, 3, side * side), torch.float32)[0]
+        return moved.flatten(2) + self.of.pixel_noise * noise
+
+    def train(self) -> nn.ModuleDict:
+        of, n = self.of, len(self.y)
+        encoders = self.initial()
+        optimizer = torch.optim.Adam(encoders.parameters(), lr=of.learning_rate)
+        start = of.epochs if of.pairing == "untrained" else self.resume(encoders, optimizer)
+        saved = time.monotonic()
+        for epoch in range(start, of.epochs):
+            order, batches = permutation(self.key, f"order/{epoch}", n)[0], 0
+            total = torch.zeros((), device=order.device)
+            for batch, index in enumerate(order.split(of.batch_size)):
+                if len(index) < 2:
+                    continue
+                names = [f"view/{epoch}/{batch}/{k}" for k in range(2)]
+                first = encoders["picture"](self.view(index, names[0]))
+                if of.pairing == "single":
+                    second = encoders["picture"](self.view(index, names[1]))
+                else:
+                    second = encoders["caption"](self.captions[index])
+                loss = symmetric_info_nce(first, second, of.tau)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total, batches = total + loss.detach(), batches + 1
+            self.loss = float(total) / max(1, batches)
+            if self.checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                self.save(epoch + 1, encoders, optimizer)
+                saved = time.monotonic()
+        return encoders
+
+    def initial(self) -> nn.ModuleDict:
+        """Picture and caption encoder; weights uniform as in PyTorch's linear layers, from the cell's own seed."""
+        of = self.of
+        sizes = {
+            "picture": (3 * self.x.shape[1], of.hidden, of.features),
+            "caption": (self.classes, of.hidden, of.features),
+        }
+        encoders = nn.ModuleDict()
+        for name, (inputs, hidden, outputs) in sizes.items():
+            layers = [nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)]
+            for k, layer in enumerate(layers):
+                reach = layer.in_features**-0.5
+                for kind, value in layer.named_parameters():
+                    draws = uniform(self.key.cpu(), f"{name}/{k}/{kind}", value.shape, torch.float32)[0]
+                    value.data.copy_((2 * draws - 1) * reach)
+            encoders[name] = nn.Sequential(nn.Flatten(), layers[0], nn.ReLU(), layers[1])
+        return encoders.to(of.device)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.encoders["picture"](pictures)
+
+    def save(self, epoch: int, encoders: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        assert self.checkpoint is not None
+        part = self.checkpoint.with_suffix(".part")
+        torch.save((epoch, self.loss, encoders.state_dict(), optimizer.state_dict()), part)
+        os.replace(part, self.checkpoint)
+
+    def resume(self, encoders: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """The first epoch to run; parameters and the optimiser's memory are those of the checkpoint, if any."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return 0
+        epoch, self.loss, parameters, memory = torch.load(self.checkpoint, map_location=self.of.device)
+        encoders.load_state_dict(parameters)
+        optimizer.load_state_dict(memory)
+        return epoch
+
+
+def paint(grey: Tensor, hue: Tensor, hues: int) -> Tensor:
+    """Pictures ``(n, 3, p)`` from grey ones ``(n, p)`` and a hue ``(n,)`` each, of a wheel of ``hues`` full colours."""
+    angle = 6 * torch.arange(hues, device=grey.device, dtype=grey.dtype) / hues
+    channel = torch.tensor([0.0, 4.0, 2.0], device=grey.device, dtype=grey.dtype)
+    wheel = ((angle.unsqueeze(1) + channel) % 6 - 3).abs().sub(1).clamp(0, 1)  # HSV at full saturation and value
+    return wheel[hue].unsqueeze(2) * grey.unsqueeze(1)
+
+
+def symmetric_info_nce(first: Tensor, second: Tensor, tau: float) -> Tensor:
+    """InfoNCE of cosine similarities, mean of both directions; row i of either is a pair. ``(b, f)`` each."""
+    logits = nn.functional.normalize(first, dim=1) @ nn.functional.normalize(second, dim=1).T / tau
+    pairs = torch.arange(len(first), device=first.device)
+    return (nn.functional.cross_entropy(logits, pairs) + nn.functional.cross_entropy(logits.T, pairs)) / 2
+
+
+def logistic_head(
+    features: Tensor, y: Tensor, classes: int, *, standardise: bool = False
+) -> Callable[[Tensor], Tensor]:
+    """Multinomial logistic regression with the penalty |w|^2 / (2n), by L-BFGS: features ``(b, f)`` -> logits.
+
+    The penalty weighs on features as they are, so directions of small variance count for little; standardised, all
+    directions count the same.
+    """
+    features = features.double()
+    centre, scale = torch.zeros_like(features[0]), torch.ones_like(features[0])
+    if standardise:
+        centre, scale = features.mean(0), features.std(0).clamp_min(1e-12)
+    linear = nn.Linear(features.shape[1], classes, dtype=torch.float64, device=features.device)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+    scaled = (features - centre) / scale
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(linear(scaled), y) + linear.weight.square().sum() / (2 * len(y))
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    weight, bias = linear.weight.detach(), linear.bias.detach()
+    return lambda x: ((x.double() - centre) / scale) @ weight.T + bias
