@@ -158,7 +158,9 @@ class Training:
             checkpoint.save(self.path, {**state, "optimiser": self.optimiser.state_dict()})
 
 
-def train(make: Callable[[torch.device], NetworkTask], plan: Plan, path: Path | None = None, processes: int = 1) -> History:
+def train(
+    make: Callable[[torch.device], NetworkTask], plan: Plan, path: Path | None = None, processes: int = 1
+) -> History:
     """Train one network; in each process of a launch alike.
 
     Args:
