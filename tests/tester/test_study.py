@@ -107,14 +107,14 @@ def test_exploring_seeds_never_enter_an_estimate():
     honest, spread = SyntheticLab(), Counting(SyntheticLab())
 
     def lying(points):
-        near = [{**p, "signal": p["signal"] * (1.03 if p["seed"] < 100 else 1.0)} for p in points]
+        near = [{**p, "signal": p["signal"] * (1.01 if p["seed"] < 100 else 1.0)} for p in points]
         return honest(near)
 
     true = study(kappa(), spread, N_D, budget=2500, looks=1).outcomes[0].judgement.rows
     lied = study(kappa(), lying, N_D, budget=2500, looks=1).outcomes[0].judgement.rows
     for one, other in zip(true, lied):  # the constant is far outside the range, where 0.1 % of slope is 1 %
         assert one.value == pytest.approx(other.value, abs=0.02 if one.name == "C" else 3e-3)
-    assert {point["seed"] for point in spread.asked if point["seed"] < 1000} == {0, 1, 2, 3}
+    assert {point["seed"] for point in spread.asked if point["seed"] < 1000} == set(range(12))
     explored = [point for point in spread.asked if point["seed"] < 1000]
     assert len(explored) + sum(point["seed"] >= 1000 for point in spread.asked) == len(spread.asked)
 
@@ -133,7 +133,7 @@ def test_seeds_that_a_conjecture_was_found_on_are_not_used_again(tmp_path):
     found_on = xr.Dataset(coords={"seed": range(1000, 1020)})
     lab = Counting(SyntheticLab())
     report = study(kappa(), lab, N_D, budget=2500, found_on=found_on)
-    assert min(p["seed"] for p in lab.asked if p["seed"] > 3) == 1020
+    assert min(p["seed"] for p in lab.asked if p["seed"] > 100) == 1020
     assert report.confirmatory
     again = study(kappa(), SyntheticLab(), N_D, budget=2500, found_on=found_on, reuse_seeds=True)
     assert not again.confirmatory

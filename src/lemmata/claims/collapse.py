@@ -90,7 +90,9 @@ def collapse(
     index = next(iter(read.values())).indexes["of_curves"]
     names = [str(name) for name in index.names]
     label = index[pairs[far, 0]]
-    where = ", ".join(f"{name} = {say(part)}" for name, part in zip(names, label if isinstance(label, tuple) else (label,)))
+    where = ", ".join(
+        f"{name} = {say(part)}" for name, part in zip(names, label if isinstance(label, tuple) else (label,))
+    )
     moved = np.expm1(residual.mean(1)[far])
     farthest = f"{where} at {say(list(read)[pairs[far, 1]])}: {moved:+.1%}"
     return Misfit(

@@ -4,7 +4,7 @@ Exploring finds, for every curve, where it passes the highest and the lowest lev
 two; the misfit of ``claims.collapse`` and its interval are judged. A p-value alone is no verdict.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from lemmata.claims import NotMeasurable, collapse
 from lemmata.claims.band import Band
 from lemmata.tester.conjecture import Ask, Conjecture, Judgement, Row, Setting, Stations, said
 from lemmata.tester.expression import Expression
-from lemmata.tester.roots import locate, scout
+from lemmata.tester.roots import Exploring, locate, scout
 
 MARGIN = 0.12
 """Log distance along the axis by which a curve is measured beyond its outermost levels."""
@@ -78,7 +78,7 @@ class Collapse(Conjecture):
         shapes = setting.points()
         ends = []
         for level in (max(self.levels), min(self.levels)):
-            evaluate = self._against_level(ask, setting, level)
+            evaluate = Exploring(ask, setting.explore, self.along, level).evaluate
             found = scout(evaluate, shapes[0], self.along, float(self.first(setting)), None, self.of)
             if found is None:
                 raise ValueError(f"{self.of} does not cross {level:g} along {self.along} at {said(shapes[0])}")
@@ -144,15 +144,3 @@ class Collapse(Conjecture):
             below = self._variable(setting, {**shape, self.along: float(np.exp(middle))}) < target
             low, high = (middle, high) if below else (low, middle)
         return (low + high) / 2
-
-    def _against_level(self, ask: Ask, setting: Setting, level: float) -> Any:
-        seeds = setting.explore
-
-        def evaluate(points: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            values = ask([{**point, "seed": seed} for point in points for seed in seeds]).reshape(len(points), -1)
-            mean = np.where(
-                np.isfinite(values).any(1), np.nansum(values, 1) / np.isfinite(values).sum(1).clip(1), np.nan
-            )
-            return np.asarray(np.clip(np.log(np.maximum(mean, 1e-300)) - np.log(level), -3.0, 3.0))
-
-        return evaluate

@@ -149,6 +149,7 @@ class Conjecture(ABC):
     """A statement about a quantity; frozen dataclasses inherit it."""
 
     of: str
+    along: str
 
     @property
     @abstractmethod
@@ -171,6 +172,10 @@ class Conjecture(ABC):
         """The quantity at every station and seed, ``(station, seed, ...)``."""
         found = ask([{**point, "seed": seed} for point in stations.points for seed in seeds])
         return found.reshape(len(stations.points), len(seeds), *found.shape[1:])
+
+    def first(self, setting: Setting) -> Any:
+        """Where on an axis beyond the grid's, ``along``, exploring starts; ``None`` without such an axis."""
+        return None
 
     def cells_per_seed(self, stations: Stations) -> int:
         """Cells that one more seed costs."""

@@ -14,11 +14,69 @@ import numpy as np
 CLOSE = 0.25
 """Width in log axis of a bracket in which a straight line finds the root well enough to measure there."""
 ROUNDS = 14
+SURE = 0.04
+"""Standard error of a root, in log axis, that is good enough to measure around it."""
+TINY = 1e-300
 LADDER = (0.25, 0.5, 1.0, 2.0, 4.0)
 REACH = 8
 """Times that a scout makes its ladder longer by a factor of four."""
 Evaluate = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
 """Points without seeds → log(quantity/level), mean over the exploring seeds."""
+
+
+class Exploring:
+    """log(quantity/level) of the mean over exploring seeds, as scouts and searches ask for it.
+
+    Args:
+        ask: points, each with its seed → the quantity.
+        seeds: exploring seeds.
+        axis, level: where what is crossed.
+    """
+
+    def __init__(
+        self, ask: Callable[[Sequence[Mapping[str, Any]]], np.ndarray], seeds: Sequence[int], axis: str, level: float
+    ):
+        self.ask, self.seeds, self.axis, self.level = ask, tuple(seeds), axis, level
+        self.seen: dict[tuple[Any, ...], list[tuple[float, np.ndarray]]] = {}
+
+    def evaluate(self, points: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """``(point,)``, within ±3; missing where no seed counts."""
+        values = self.ask([{**point, "seed": seed} for point in points for seed in self.seeds])
+        rows = values.reshape(len(points), len(self.seeds))
+        for point, row in zip(points, rows):
+            self.seen.setdefault(self._shape(point), []).append((np.log(point[self.axis]), row))
+        return np.clip(self._log_mean(rows), -3.0, 3.0)
+
+    def settle(self, shapes: Sequence[Mapping[str, Any]], roots: np.ndarray, slope: float) -> np.ndarray:
+        """Roots of points whose seeds spread widely, placed better by twice as many exploring seeds again.
+
+        A root that is misplaced costs a look, as it is measured anew on fresh seeds; a few cells here are cheaper.
+        """
+        wide = []
+        for i, (shape, root) in enumerate(zip(shapes, roots)):
+            near = (
+                min(self.seen[self._shape(shape)], key=lambda seen: abs(seen[0] - root)) if np.isfinite(root) else None
+            )
+            if near is not None and (near[1] > 0).all():
+                spread = np.log(near[1]).std(ddof=1) / abs(slope)
+                wide += [i] if spread / len(self.seeds) ** 0.5 > SURE else []
+        if not wide:
+            return roots
+        more = range(max(self.seeds) + 1, max(self.seeds) + 1 + 2 * len(self.seeds))
+        points = [{**shapes[i], self.axis: float(np.exp(roots[i])), "seed": seed} for i in wide for seed in more]
+        f = self._log_mean(self.ask(points).reshape(len(wide), -1))
+        moved = np.where(np.isfinite(f), np.clip(-f / slope, -0.5, 0.5), 0.0)
+        settled = roots.copy()
+        settled[wide] += moved * 2 / 3  # the mean of all seeds
+        return settled
+
+    def _log_mean(self, rows: np.ndarray) -> np.ndarray:
+        there = np.isfinite(rows)
+        mean = np.where(there.any(1), np.where(there, rows, 0).sum(1) / np.maximum(there.sum(1), 1), np.nan)
+        return np.asarray(np.log(np.maximum(mean, TINY)) - np.log(self.level))
+
+    def _shape(self, point: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(sorted((name, value) for name, value in point.items() if name not in (self.axis, "seed")))
 
 
 @dataclass(frozen=True)

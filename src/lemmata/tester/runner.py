@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lemmata.sweep import Grid
+from lemmata.sweep import Grid, Points, each_tile
 from lemmata.sweep.as_body import as_body
 from lemmata.sweep.tile import TILE_BYTES
 
@@ -87,11 +87,12 @@ class OfBody:
     """A :class:`~lemmata.Run` or a body: points of one shape share a batch, as large as memory allows.
 
     Args:
-        executor: where batches run; ``None``: here.
+        executor: where batches run, as of :func:`lemmata.sweep.sweep`; ``None``: here, without a sweep's bookkeeping,
+            which costs as much as a hundred cells.
     """
 
     body: Any
-    executor: Executor | None = None
+    executor: str | Executor | None = None
     _shape_axes: tuple[str, ...] = ()
 
     @property
@@ -105,18 +106,13 @@ class OfBody:
         return self.body.coordinates
 
     def value(self, name: str) -> Any:
-        """The field of this name of the body, or of the parts of its run."""
-        if hasattr(self.body, "value"):
-            return self.body.value(name)
-        cell = getattr(self.body, "cell", self.body)
-        holders = (cell, *(getattr(cell, part, None) for part in ("data", "net", "objective", "rule")))
-        return next((getattr(holder, name) for holder in holders if hasattr(holder, name)), None)
+        """What the body is set to."""
+        return self.body.value(name)
 
     def check(self, axes: Mapping[str, Sequence[Any]]) -> None:
         """The body's own check of a grid; remembers which axes change shapes."""
         grid = Grid.of(**{name: tuple(values) for name, values in axes.items()}, seed=(0,))
-        if hasattr(self.body, "check"):
-            self.body.check(grid)
+        self.body.check(grid)
         self._shape_axes = tuple(self.body.shape_axes(grid))
 
     def describe(self) -> Any:
@@ -124,24 +120,30 @@ class OfBody:
         return self.body.configuration()
 
     def __call__(self, points: Sequence[Point]) -> Values:
-        tiles = list(self._tiles(points))
-        parts = [[dict(points[i]) for i in tile] for tile in tiles]
-        done = map(self.body.run, parts) if self.executor is None else self.executor.map(self.body.run, parts)
         out: dict[str, np.ndarray] = {}
-        for tile, found in zip(tiles, done):
+        for rows, found in self._done(points):
             for name, values in found.items():
                 if name not in out:
                     out[name] = np.empty((len(points), *values.shape[1:]), values.dtype)
-                out[name][tile] = values
+                out[name][rows] = values
         return out
+
+    def _done(self, points: Sequence[Point]) -> Iterator[tuple[list[int], Values]]:
+        """Batches as they finish: which points, and their arrays."""
+        if self.executor is None:
+            for rows in self._tiles(points):
+                yield rows, self.body.run([dict(points[row]) for row in rows])
+        else:
+            for tile, found in each_tile(self.body, Points.of(points), executor=self.executor, progress=False):
+                yield list(tile.sides[0]), found
 
     def _tiles(self, points: Sequence[Point]) -> Iterator[list[int]]:
         shapes: dict[tuple[Any, ...], list[int]] = {}
-        for number, point in enumerate(points):
-            shapes.setdefault(tuple(point.get(name) for name in self._shape_axes), []).append(number)
-        for cells in shapes.values():
-            most = max(1, TILE_BYTES // max(1, self.body.bytes_per_cell(dict(points[cells[0]]))))
-            yield from (cells[first : first + most] for first in range(0, len(cells), most))
+        for row, point in enumerate(points):
+            shapes.setdefault(tuple(point.get(name) for name in self._shape_axes), []).append(row)
+        for rows in shapes.values():
+            most = max(1, TILE_BYTES // max(1, self.body.bytes_per_cell(dict(points[rows[0]]))))
+            yield from (rows[first : first + most] for first in range(0, len(rows), most))
 
 
 @dataclass
@@ -189,7 +191,7 @@ class OfSeveral:
 
 
 def runner(
-    run: Any, of: str, executor: Executor | None = None, recorded: Mapping[str, Sequence[float]] | None = None
+    run: Any, of: str, executor: str | Executor | None = None, recorded: Mapping[str, Sequence[float]] | None = None
 ) -> Runner:
     """What a user may hand to the tester: a Run, a body, a function of points, or several of these by name.
 
@@ -200,7 +202,7 @@ def runner(
         if not run:
             raise TypeError("no run was given; give runs by name, e.g. {'sgd': run1, 'adam': run2}")
         return OfSeveral({str(name): runner(one, of, executor, recorded) for name, one in run.items()})
-    if callable(run) and not hasattr(run, "configuration"):
+    if callable(run) and not isinstance(run, type):
         return OfFunction(run, of, {name: np.asarray(values) for name, values in (recorded or {}).items()})
     return OfBody(as_body(run), executor)
 

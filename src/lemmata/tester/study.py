@@ -41,16 +41,19 @@ class _Thread:
     looks: list[tuple[int, str]] = field(default_factory=list)
     reason: str = ""
     dropped: int = 0
+    spent: int = 0
     closed: bool = False
 
     def take(self, ask: Ask, count: int, setting: Setting) -> None:
         """Measure as many seeds as a look has; move stations once if they are misplaced."""
         have = 0 if self.values is None else self.values.shape[1]
+        self.spent += self.conjecture.cells_per_seed(self.stations) * (count - have)
         new = self.conjecture.measure(self.stations, ask, range(self.first_seed + have, self.first_seed + count))
         self.values = new if self.values is None else np.concatenate([self.values, new], 1)
         if have == 0:
             moved = self.conjecture.recentred(setting, self.stations, self.values[:, _whole(self.values)])
             if moved is not None:
+                self.spent += self.conjecture.cells_per_seed(moved) * count
                 self.stations, self.first_seed, self.values = moved, self.first_seed + count, None
                 self.values = self.conjecture.measure(moved, ask, range(self.first_seed, self.first_seed + count))
 
@@ -92,7 +95,7 @@ class Study:
         reuse_seeds: bool = False,
         looks: int | None = None,
         recorded: Mapping[str, Sequence[float]] | None = None,
-        executor: Executor | None = None,
+        executor: str | Executor | None = None,
         heard: Heard | None = None,
     ):
         if not conjectures:
@@ -124,7 +127,7 @@ class Study:
         self.cells = Cells(runs, quantities, self.journal, lambda cells: self._say())
         self.threads: list[_Thread] = []
         self.layout: Layout | None = None
-        self.allowed = 0
+        self.allowed = self.explored = 0
 
     def check(self) -> None:
         """Refuse what cannot be tested, before any cell runs."""
@@ -133,10 +136,9 @@ class Study:
             if name == "seed":
                 raise ValueError("seed is an axis of the grid; a study chooses its own seeds, drop it")
         for conjecture in self.conjectures:
-            along = getattr(conjecture, "along", None)
-            if along is not None and along not in axes and hasattr(conjecture, "first"):
-                conjecture.check(self.setting)
-                axes = {**axes, along: (float(conjecture.first(self.setting)),)}
+            start = conjecture.first(self.setting)
+            if isinstance(start, int | float):
+                axes.setdefault(conjecture.along, (float(start),))
         self.setting.runner.check(axes)
         for conjecture in self.conjectures:
             conjecture.check(self.setting)
@@ -164,6 +166,7 @@ class Study:
                 return self.cells.ask(points, EXPLORE, of)
 
             self.threads.append(_Thread(conjecture, conjecture.explore(self.setting, ask), first_seed=self.first_seed))
+        self.explored = self.cells.counts[EXPLORE]
         per_seed = sum(thread.conjecture.cells_per_seed(thread.stations) for thread in self.threads)
         stored = self.journal.last("layout")
         if stored is not None:
@@ -172,29 +175,21 @@ class Study:
         # A budget in seconds becomes cells once, so that a study that is killed ends as it would have.
         self.allowed = stored["cells"] if same else self.budget.cells_at(self.seconds_per_cell())
         if self.layout is None:
-            self.layout = lay_out(self.allowed, per_seed, self.alpha, self.cells.counts[EXPLORE], self.looks)
+            self.layout = lay_out(self.allowed, per_seed, self.alpha, self.explored, self.looks)
         if not same:
             laid = {"looks": list(self.layout.looks), "alpha": self.layout.alpha}
             self.journal.write("layout", {**laid, "budget": str(self.budget), "cells": self.allowed})
         self._say()
 
     def can_afford(self, count: int) -> bool:
-        """Whether the budget has room for all open conjectures at this many seeds; replayed cells are paid for."""
+        """Whether the budget has room for all open conjectures at this many seeds."""
         need = 0
         for thread in self.threads:
             have = 0 if thread.values is None else thread.values.shape[1]
             if not thread.closed:
                 need += thread.conjecture.cells_per_seed(thread.stations) * (count - have)
-        return self.asked + need <= max(self.allowed, self.cells.count)
-
-    @property
-    def asked(self) -> int:
-        """Cells of this study so far, run now or replayed."""
-        measured = sum(
-            thread.conjecture.cells_per_seed(thread.stations) * (0 if thread.values is None else thread.values.shape[1])
-            for thread in self.threads
-        )
-        return self.cells.counts[EXPLORE] + measured
+        spent = self.explored + sum(thread.spent for thread in self.threads)
+        return spent + need <= self.allowed
 
     def look(self, count: int, layout: Layout) -> None:
         """One look at every conjecture that is open."""

@@ -17,13 +17,12 @@ from lemmata.tester.conjecture import Ask, Conjecture, Judgement, Setting, Stati
 from lemmata.tester.expression import Expression
 from lemmata.tester.law import Law
 from lemmata.tester.lawful import check_law, judge_law
-from lemmata.tester.roots import locate, scout
+from lemmata.tester.roots import TINY, Exploring, locate, scout
 
 HALF_WIDTH = 0.06
 """Distance of the two cells from the root, in log axis: a straight line between them is exact to 1e-3."""
 FARTHEST = 2.0
 """Half widths from the centre beyond which a root is not extrapolated."""
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -102,16 +101,8 @@ class Threshold(Conjecture):
         Raises:
             ValueError: too few points are left for the law, or the quantity is not monotone.
         """
-        seeds = setting.explore
-
-        def evaluate(points: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            values = ask([{**point, "seed": seed} for point in points for seed in seeds]).reshape(
-                len(points), len(seeds)
-            )
-            there = np.atleast_1d(np.isfinite(values).any(1))
-            mean = np.array([np.nanmean(row) if ok else np.nan for row, ok in zip(values, there)])
-            return np.clip(np.log(np.maximum(mean, TINY)) - np.log(self.at), -3.0, 3.0)
-
+        explored = Exploring(ask, setting.explore, self.along, self.at)
+        evaluate = explored.evaluate
         shapes = self.shapes(setting)
         law = self._law(setting)
         design, offset = law.design([setting.known(shape) for shape in shapes])
@@ -136,6 +127,7 @@ class Threshold(Conjecture):
                 f"{self.of} crosses {self.at:g} at {len(kept)} of {len(shapes)} points: too few for {self.law!r}; "
                 f"look elsewhere with between=, or take another level"
             )
+        roots = explored.settle(shapes, roots, found.slope)
         missing = [said(shapes[i]) for i in range(len(shapes)) if i not in kept]
         notes = (
             (f"no crossing at {len(missing)} of {len(shapes)} points, left out: {'; '.join(missing[:5])}",)

@@ -1,4 +1,4 @@
-"""The two verbs: test a conjecture, and explain what testing it would take before anything runs."""
+"""The verbs: test a conjecture; explain what testing it would take; measure how far stored curves collapse."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
+from lemmata.claims import Misfit, usable
+from lemmata.claims import collapse as measured_collapse
+from lemmata.claims.collapse import LEVELS
+from lemmata.claims.threshold import Statistic
 from lemmata.tester.conjecture import Conjecture
+from lemmata.tester.expression import Expression
 from lemmata.tester.looks import Budget, Layout, lay_out
 from lemmata.tester.report import Report
 from lemmata.tester.study import Heard, Study
@@ -26,7 +33,7 @@ def test(
     reuse_seeds: bool = False,
     looks: int | None = None,
     recorded: Mapping[str, Sequence[float]] | None = None,
-    executor: Executor | None = None,
+    executor: str | Executor | None = None,
     heard: Heard | None = None,
 ) -> Report:
     """Test conjectures on cells that are run for it.
@@ -140,3 +147,47 @@ def explain(
         except ValueError as error:
             reason = str(error)
     return TestPlan(tuple(one.statement for one in several), explore, per_seed, layout, cells, seconds, reason)
+
+
+def collapse(
+    dataset: xr.Dataset,
+    y: str,
+    against: str,
+    curves: Sequence[str],
+    *,
+    levels: Sequence[float] = LEVELS,
+    statistic: Statistic = "mean",
+) -> Misfit:
+    """How far the curves of a stored sweep are from one, plotted against one variable.
+
+        lm.collapse(dataset, y="test_error", against="n * signal**4 / d", curves=("n", "d"))
+
+    Cells that never ran or diverged do not count.
+
+    Args:
+        y: the quantity.
+        against: a variable or coordinate of the dataset, or a formula of its coordinates.
+        curves: axes that number the curves; the one that is left, beside ``seed``, is along them.
+
+    Raises:
+        ValueError: there is no such quantity, or not one axis is left.
+        NotMeasurable: no level is crossed by two curves.
+    """
+    if y not in dataset:
+        raise ValueError(f"the dataset has no {y!r}; it has {', '.join(map(str, dataset.data_vars))}")
+    quantity = usable(dataset)[y]
+    along = [str(dim) for dim in quantity.dims if dim not in (*curves, "seed")]
+    if len(along) != 1 or any(name not in quantity.dims for name in curves):
+        has = ", ".join(map(str, quantity.dims))
+        raise ValueError(f"{y!r} has the axes {has}; name all but one, and seed, as curves")
+    if against in dataset.variables:
+        variable = dataset[against]
+    else:
+        formula = Expression(against)
+        if missing := [name for name in formula.names if name not in dataset.coords]:
+            raise ValueError(
+                f"{against!r}: the dataset has no {missing[0]!r}; it has {', '.join(map(str, dataset.coords))}"
+            )
+        parts = xr.broadcast(*(dataset[name] for name in formula.names))
+        variable = xr.apply_ufunc(lambda *values: formula(dict(zip(formula.names, values))), *parts, vectorize=True)
+    return measured_collapse(quantity, variable, along[0], levels=levels, statistic=statistic)
