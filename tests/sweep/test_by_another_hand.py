@@ -1,11 +1,10 @@
-"""Metadata edited, cut or swapped by hand: one sentence for every kind, from resuming and from reading, nothing written."""
+"""Metadata edited, cut or swapped by hand: one sentence for every kind, and nothing written."""
 
 import json
 import warnings
 
 import numpy as np
 import pytest
-import xarray
 import zarr
 
 from lemmata.sweep import Grid, annotate, open_store, sweep
@@ -63,10 +62,10 @@ def inside(name, key, value):
     return change
 
 
-ATTRIBUTES = sorted(PROVENANCE - {"coordinates", "dtype", "seed_root"}) + ["experiment", "size", "verdicts"]
+ATTRIBUTES = [*sorted(PROVENANCE - {"coordinates", "dtype", "seed_root"}), "experiment", "size", "verdicts"]
 KINDS = {f"{name}: {kind}": ("zarr.json", attribute(name, kind)) for name in ATTRIBUTES for kind in VALUES}
 KINDS |= {
-    f"{name}.{key}": ("zarr.json", inside(name, key, value))
+    f"{name}.{key} {value!r:.20}": ("zarr.json", inside(name, key, value))
     for name, key, value in [
         ("sweep", "axes", {}),
         ("sweep", "axes", LOST),
@@ -153,7 +152,7 @@ def test_stores_of_format_one_are_named_as_such(path):
 def test_what_somebody_adds_beside_stays_and_harms_nothing(path):
     group = zarr.open_group(path, mode="r+")
     group.attrs["note"] = "mine"
-    xarray.Dataset({"mine": (("n",), [1.0, 2.0])}).to_zarr(path, mode="a", consolidated=False)
+    group.create_array("mine", data=np.array([1.0, 2.0]), dimension_names=("n",))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         zarr.consolidate_metadata(path)
