@@ -78,6 +78,10 @@ class Around(Body):
         """The body's."""
         return self.body.estimate_seconds([self.inside(point) for point in points])
 
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """The body's."""
+        return self.body.in_use(self.inside(point))
+
     def computed_from(self) -> tuple[str, ...]:
         """The body's."""
         return self.body.computed_from()

@@ -139,6 +139,10 @@ class Body(ABC):
         single, several = _seconds(self, points[:1]), _seconds(self, piece)  # the first run also loads code
         return single + max(0.0, several - single) / (len(piece) - 1) * (len(points) - 1)
 
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """What takes the steps at a point, for the plan: the compiled kernel or the engine; nothing to say."""
+        return ""
+
     def computed_from(self) -> tuple[str, ...]:
         """Parameters from which :meth:`computed` computes others; none."""
         return ()

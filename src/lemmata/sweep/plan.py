@@ -100,6 +100,8 @@ class Plan:
         yield "cells", f"{self.cells:,} = {sides}"
         yield "tiles", f"{self.tiles:,} of at most {int(np.prod(self.tile_shape)):,} cells = {tile}"
         yield "memory", f"{_bytes(self.memory_bytes)} at work, {_bytes(self.dataset_bytes)} of results"
+        if how := self.body.in_use(self.cut[0].points[0]):
+            yield "steps", how
         yield "time", f"about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
 
     def __str__(self) -> str:
