@@ -48,7 +48,7 @@ _CONTENTS = {
     "Until": "lemmata.dynamics.stopping",
     # what is seen
     "Probe": "lemmata.probes.probe",
-    "PROBES": "lemmata.probes.probe",
+    "PROBES": "lemmata.probes.shipped",
     # grid to dataset; the verb itself is lemmata.sweep.sweep
     "Axis": "lemmata.sweep.grid",
     "Grid": "lemmata.sweep.grid",
@@ -89,8 +89,8 @@ if TYPE_CHECKING:
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective
     from lemmata.objectives.simclr import SimCLR as SimCLR
-    from lemmata.probes.probe import PROBES as PROBES
     from lemmata.probes.probe import Probe as Probe
+    from lemmata.probes.shipped import PROBES as PROBES
     from lemmata.status import Status as Status
     from lemmata.sweep.bodies.of_run import TrainingBody as TrainingBody
     from lemmata.sweep.grid import Axis as Axis

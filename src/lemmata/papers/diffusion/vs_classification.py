@@ -45,6 +45,7 @@ SIZES = {
         n_snr2=tuple(sorted({*np.geomspace(0.02, 50, 30).round(4).tolist(), LOW, 1.5, 3.0, HIGH})),
         steps=20000,
         seeds=20,
+        changes={"record": RECORD},
     ),
 }
 

@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import draw, train
 from lemmata.papers.simclr import theory
 from lemmata.parameters import Parameter
-from lemmata.probes.probe import named
-from lemmata.sweep import Body, Grid, TrainingBody, Variable
+from lemmata.probes.shipped import named
+from lemmata.sweep import Body, Grid, Variable
+from lemmata.sweep.bodies.of_run import TrainingBody
 
 STARTS = ("simclr", "direct", "spectral", "oracle")
 _LATER = ("steps", "stop_loss", "c", "step_size")
@@ -43,7 +44,7 @@ class FineTuning(Body):
         pretraining: data of pairs, a linear encoder, a contrastive loss; ``until`` a level of ``filter_signal``.
         finetuning: data that can be drawn ``beside`` filters, a network with as many filters, a loss of the margin. Its
             ``init`` is that of the direct start, its ``record`` where the best test loss is looked for.
-        labels: numbers of labels, even, at least 2; a dimension of the results.
+        label_counts: numbers of labels, even, at least 2; a dimension of the results.
         start: where fine-tuning begins. ``"simclr"``: the pre-trained filters. ``"direct"``: the random filters.
             ``"spectral"``: their projection on the top eigenvector of the power matrix, to which pre-training tends.
             ``"oracle"``: their projection on the signal. Projections are scaled to the level.
@@ -57,19 +58,19 @@ class FineTuning(Body):
 
     pretraining: Run
     finetuning: Run
-    labels: tuple[int, ...]
+    label_counts: tuple[int, ...]
     start: str = "simclr"
 
     def __post_init__(self) -> None:
         if self.start not in STARTS:
             raise ValueError(f"start = {self.start!r} was asked for; it is one of {', '.join(STARTS)}")
-        for n in self.labels:
+        for n in self.label_counts:
             if n < 2:
                 raise ValueError(f"{n} labels were asked for; two classes need at least 2")
             if n % 2:
                 raise ValueError(f"{n} labels were asked for; balanced classes need an even number")
-        if not self.labels or list(self.labels) != sorted(set(self.labels)):
-            raise ValueError(f"labels = {self.labels} was asked for; give one or more numbers, increasing")
+        if not self.label_counts or list(self.label_counts) != sorted(set(self.label_counts)):
+            raise ValueError(f"labels = {self.label_counts} was asked for; give one or more numbers, increasing")
         if self.pretraining.net.filters != self.finetuning.net.filters:
             raise ValueError(
                 f"{self.pretraining.net.filters} filters are pre-trained and {self.finetuning.net.filters} fine-tuned; "
@@ -95,12 +96,12 @@ class FineTuning(Body):
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """The numbers of labels."""
 
-        return {"labels": np.asarray(self.labels)}
+        return {"labels": np.asarray(self.label_counts)}
 
     def configuration(self) -> dict[str, Any]:
         """Every field of both runs."""
         runs = {"pretraining": self.pretraining.describe(), "finetuning": self.finetuning.describe()}
-        return {**runs, "labels": list(self.labels), "start": self.start}
+        return {**runs, "labels": list(self.label_counts), "start": self.start}
 
     def parameters(self) -> dict[str, Parameter]:
         """Those of both runs, by what they mean here, and the start."""
@@ -112,10 +113,10 @@ class FineTuning(Body):
 
     def value(self, name: str) -> Any:
         """What a parameter is set to."""
-        if name == "start":
-            return self.start
+        if name in _HERE:
+            return self.start if name == "start" else None
         if name == "direct_init":
-            return self.finetuning.net.init
+            return self.finetuning.value("init")
         run = self._goes_to(name)[0]
         return TrainingBody(getattr(self, run)).value(name)
 
@@ -132,10 +133,10 @@ class FineTuning(Body):
     def bytes_per_cell(self, point: dict[str, Any]) -> int:
         """Working memory of one cell."""
         body, r = self.at(point), self.pretraining.net.filters
-        pre, most = body.pretraining.data, self.labels[-1]
+        pre, most = body.pretraining.data, self.label_counts[-1]
         held = pre.numbers_per_cell(r, body.pretraining.coordinates)
-        matrix = 3 * int(pre.d) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
-        return 8 * (held + matrix + 8 * most * (most + 2 * pre.pairs + 2 * r) + 2048 * r) + 2**18
+        matrix = 3 * int(body.pretraining.value("d")) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
+        return 8 * (held + matrix + 8 * most * (most + 2 * body.pretraining.value("pairs") + 2 * r) + 2048 * r) + 2**18
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         """Expected time of one tile, from two of its cells trained for few steps and for twice as many."""
@@ -149,7 +150,7 @@ class FineTuning(Body):
         runs = {"pretraining": self.pretraining, "finetuning": self.finetuning}
         few = {name: max(1, round(share * run.steps)) for name, run in runs.items()}
         short = {name: dataclasses.replace(run, steps=few[name], record=None) for name, run in runs.items()}
-        body = FineTuning(short["pretraining"], short["finetuning"], self.labels, self.start)
+        body = FineTuning(short["pretraining"], short["finetuning"], self.label_counts, self.start)
         started = time.perf_counter()
         body.run([{name: value for name, value in point.items() if name != "steps"} for point in points])
         return time.perf_counter() - started
@@ -207,7 +208,7 @@ class FineTuning(Body):
         filters, found = body._pretrained(pre, seeds)
         order = permutation(cell_seeds(pre.seed_root, seeds, pre.device), "branches", filters.shape[1])
         filters = filters.gather(1, order.unsqueeze(2).expand_as(filters))
-        by_labels = [self._fine_tuned(tune, seeds, filters, n) for n in self.labels]
+        by_labels = [self._fine_tuned(tune, seeds, filters, n) for n in self.label_counts]
         found |= {name: np.stack([part[name] for part in by_labels], axis=1) for name in by_labels[0]}
         return found
 
@@ -232,9 +233,9 @@ class FineTuning(Body):
     def _without_training(self, pre: Run, sample: Any) -> Tensor:
         """The filters of the other starts, made from the same random ones."""
 
-        random = sample.filters / per_cell(pre.net.init, sample.filters)
+        random = sample.filters / per_cell(pre.value("init"), sample.filters)
         if self.start == "direct":
-            return random * self.finetuning.net.init
+            return random * self.finetuning.value("init")
         if self.start == "spectral":
             first, second = (side.cpu().numpy() for side in sample.view_vectors())
             matrix = theory.power_matrix(first, second, negatives=getattr(pre.objective, "negatives", "first"))
@@ -253,7 +254,7 @@ class FineTuning(Body):
 
         run = tune.at({"n": n})
         keys = cell_seeds(tune.seed_root, seeds, tune.device)
-        sample = run.data.beside(keys, filters, drawn=self.labels[-1])
+        sample = cast(Any, run.data).beside(keys, filters, drawn=self.label_counts[-1])
         trained = train(dataclasses.replace(run, probes=("test_loss",)), seeds, sample=sample)
         found = {probe.name: probe.measure(trained.final).cpu().numpy() for probe in named(tune.probes)}
         last = named(("test_loss",))[0].measure(trained.final)
