@@ -1,6 +1,6 @@
 """What a busy machine costs: processor time of one command beside busy processes, and on a quiet machine.
 
-    python -m benchmarks.busy_machine                                  # benign-overfitting at size laptop, eight of them
+    python -m benchmarks.busy_machine                              # benign-overfitting at size laptop, eight of them
     python -m benchmarks.busy_machine diffusion-map --size smoke --busy 16 --rounds 1
 
 Wall time grows with the neighbours, processor time must not: it would be threads that wait for each other busily. The
