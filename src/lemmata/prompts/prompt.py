@@ -1,7 +1,8 @@
 """What a prompt is: b context windows per cell with their answers, the cells first, and the law that draws them.
 
 A :class:`PromptLaw` is a frozen dataclass of the numbers of a distribution, some of which may be ``(c,)`` tensors; a
-:class:`Prompts` is what it drew. Axis letters: c cells, b prompts, n tokens (the query is the last), d width of a token.
+:class:`Prompts` is what it drew. Axis letters: c cells, b prompts, n tokens (the query is the last), d width of
+a token.
 
     prompts = law.draw(seeds, f"prompts/{step}", 64, torch.float32)
     out = apply(network, parameters, prompts.tokens)     # (c, b, ...)
@@ -12,6 +13,7 @@ its tile, and a training that was killed goes on with the prompts it would have 
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
@@ -47,7 +49,7 @@ class Prompts(ABC):
         """The prompts of one cell, still with an axis of cells, of length 1."""
         return self._each(lambda field: field[index : index + 1])
 
-    def _each(self, change) -> Self:  # type: ignore[no-untyped-def]
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return dataclasses.replace(self, **{k: change(v) for k, v in fields.items() if isinstance(v, Tensor)})
 

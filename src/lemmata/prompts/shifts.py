@@ -6,8 +6,8 @@
     longer/shorter n is another than in training
     unnormalised   points have lengths in [1, longest]: inner products order them otherwise than distances do
 
-Reference for the first: Li et al. (2024), arXiv 2411.10830, Appendix B, with labels N(0, 1); the text reflects every x_j
-within the distance, which can only mean every *other* one. The rest of the suite is ours.
+Reference for the first: Li et al. (2024), arXiv 2411.10830, Appendix B, with labels N(0, 1); the text reflects every
+x_j within the distance, which can only mean every *other* one. The rest is ours.
 """
 
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
     x_1 .. x_n, x_q uniform on S^(d-1),  labels y_i independent of them,  target = y of argmin_i ||x_i - x_q||.
 
-Reference: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, Assumption 1 and section 2. Names: our n
-is the paper's N, a prompt has n + 1 tokens. Token: ``(x, y, 0)``, for the query ``(x_q, 0, 1)``, width d + 2.
+Reference: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, Assumption 1 and section 2. Names: our
+n is the paper's N, a prompt has n + 1 tokens. Token: ``(x, y, 0)``, for the query ``(x_q, 0, 1)``, width d + 2.
 """
 
 from dataclasses import dataclass
