@@ -33,7 +33,10 @@ class Trace:
 
 def linear(weights: Weights, name: str, rows: Tensor) -> Tensor:
     """``rows (c, r, in) @ name.w (c, in, out) + name.b (c, out)``."""
-    return torch.baddbmm(weights[f"{name}.b"].unsqueeze(1), rows, weights[f"{name}.w"])
+    matrix, bias = weights[f"{name}.w"], weights[f"{name}.b"].unsqueeze(1)
+    if matrix.shape[2] == 1:  # libraries sum a single column otherwise for one cell than for many
+        return bias + (rows * matrix.transpose(1, 2)).sum(-1, keepdim=True)
+    return torch.baddbmm(bias, rows, matrix)
 
 
 def norm(weights: Weights, name: str, rows: Tensor) -> Tensor:
