@@ -1,0 +1,1 @@
+"""One-layer attention learns one-nearest-neighbour."""
