@@ -19,7 +19,7 @@ from lemmata.sweep import Axis, Body, Grid
 from lemmata.sweep.as_body import as_body
 
 
-def _nothing(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+def _nothing(dataset: xr.Dataset) -> dict[str, Any]:
     return {}
 
 

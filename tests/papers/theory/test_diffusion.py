@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import lemmata as lm
-from lemmata.theory.signal_noise import signal_at_n_snr2
 from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import draw
 from lemmata.objectives.objective import Products
 from lemmata.papers.diffusion import theory as diffusion
+from lemmata.theory.signal_noise import signal_at_n_snr2
 
 
 def settings(n_snr2):

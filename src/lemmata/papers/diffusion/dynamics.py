@@ -5,6 +5,9 @@ Curves of the training at low and high signal-to-noise ratio, n·SNR² = 0.75 an
 largest neuron of the class for the classifier; ``control`` n·SNR².
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -19,7 +22,7 @@ from lemmata.sweep import Body
 
 RECORD = (0, *sorted({int(step) for step in np.round(np.geomspace(1, 2000, 80))}), 5000)
 """Steps looked at, ever less closely."""
-AXES = {"model": (DENOISER, CLASSIFIER), "n_snr2": (LOW, HIGH)}
+AXES: Mapping[str, Any] = {"model": (DENOISER, CLASSIFIER), "n_snr2": (LOW, HIGH)}
 SIZES = {
     "smoke": Size(**AXES, steps=2000),
     "laptop": Size(**AXES, seeds=10),
@@ -37,9 +40,11 @@ def denoiser_learns_both(data: xr.Dataset) -> Finding:
     """Signal and noise of the denoisers that converged have grown by the same order."""
     kept = setting.settled(data, DENOISER)
     start = at(data, model=DENOISER).isel(step=0)
-    grown = xr.concat([kept[name] / start[name] for name in ("signal", "noise")], "quantity")
-    ends = {value: at(kept, n_snr2=value)[["signal", "noise"]].mean() for value in (LOW, HIGH)}
-    texts = [f"{float(end.signal):.2f} and {float(end.noise):.2f} at {value}" for value, end in ends.items()]
+    grown = xr.concat([kept[name] / start[name] for name in ("signal_learnt", "noise_learnt")], "quantity")
+    ends = {value: at(kept, n_snr2=value)[["signal_learnt", "noise_learnt"]].mean() for value in (LOW, HIGH)}
+    texts = [
+        f"{float(end.signal_learnt):.2f} and {float(end.noise_learnt):.2f} at {value}" for value, end in ends.items()
+    ]
     said = "signal and noise " + ", ".join(texts) + ", grown ×{:.0f} or more"
     return above(5, grown, where="times the start, in every seed", format=said, expected="both of constant order")
 
@@ -73,12 +78,12 @@ def linear_against_exponential(data: xr.Dataset) -> Finding:
     """From twice the signal at the start: a denoiser until filters are longer by a tenth, a classifier to half way."""
     denoiser, classifier = (at(at(data, model=model), n_snr2=HIGH).mean("seed") for model in (DENOISER, CLASSIFIER))
     small = denoiser.norm_hidden <= 1.1 * denoiser.norm_hidden.isel(step=0)
-    small &= denoiser.signal > 2 * denoiser.signal.isel(step=0)
-    signal = classifier.signal
+    small &= denoiser.signal_learnt > 2 * denoiser.signal_learnt.isel(step=0)
+    signal = classifier.signal_learnt
     growing = (signal > 2 * signal.isel(step=0)) & (signal < 0.5 * signal.isel(step=-1))
     first, second = (
         _straightness(kept.step.values.astype(float), kept.values)
-        for kept in (denoiser.signal.isel(step=small.values), signal.isel(step=growing.values))
+        for kept in (denoiser.signal_learnt.isel(step=small.values), signal.isel(step=growing.values))
     )
     left = "a line leaves {:.2%}, an exponential {:.2%} of the"
     return all_of(
@@ -101,7 +106,9 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     for line, control in zip(axes, rows):
         for ax, model in zip(line, models):
             part = chosen.sel(n_snr2=control, model=model)
-            shown = xr.concat([part["signal"], part["noise"]], which).assign_attrs(long_name="inner product learnt")
+            shown = xr.concat([part["signal_learnt"], part["noise_learnt"]], which).assign_attrs(
+                long_name="inner product learnt"
+            )
             moving = part["step"] <= _last_step(part)
             curves(
                 ax,
@@ -120,7 +127,7 @@ _STEP = {"long_name": "gradient steps", "units": "1"}
 
 def _last_step(part: xr.Dataset) -> int:
     """Where the curves stop being interesting: a little after the last seed has come within 2 % of its end."""
-    ends = part[["signal", "noise"]].to_array()
+    ends = part[["signal_learnt", "noise_learnt"]].to_array()
     moving = (abs(ends / ends.isel(step=-1) - 1) > 0.02).any([dim for dim in ends.dims if dim != "step"])
     last = int(part["step"].values[moving.values].max()) if bool(moving.any()) else 1
     return max(int(1.5 * last), int(part["step"][3]))

@@ -36,7 +36,7 @@ STEP = 0.25
 """Step size in units of the stable one: longer steps on one noise diverge now and then, the loss having degree six."""
 LATE = 700
 """From this step on the last values are averaged."""
-_KEPT = tuple(probe for probe in setting.probes(DENOISER) if probe.name in ("signal", "noise", "ratio"))
+_KEPT = tuple(probe for probe in setting.probes(DENOISER) if probe.name in ("signal_learnt", "noise_learnt", "ratio"))
 RUN = Run(
     TwoSignals(n=30, d=1000, signal=5.0), TiedDenoiser(20, init=1e-2), FreshNoiseDenoising(0.2), GD(c=STEP), steps=1000,
     probes=(*_KEPT, "denoising_excess", "branch_spread"), record=RECORD,

@@ -49,7 +49,7 @@ ENDS = {DENOISER: Status.CONVERGED, CLASSIFIER: Status.REACHED_LOSS}
 CLASSIFIER_STEP = 0.2
 """Step size of the classifier in units of m/(‖μ‖²/2 + σ²d/n)."""
 
-QUANTITIES = ("signal", "noise", "ratio", "branch_spread", "train_loss", "gradient_norm", "norm_hidden")
+QUANTITIES = ("signal_learnt", "noise_learnt", "ratio", "branch_spread", "train_loss", "gradient_norm", "norm_hidden")
 CONTROL = {"long_name": "n·SNR²", "units": "1", "symbol": "n·SNR²"}
 OPTIONS = {"power": Parameter("degree of the activation", int, least=2, most=3, axis=False)}
 
@@ -70,9 +70,15 @@ CONTROLS: Mapping[str, Any] = {
 def probes(model: str) -> tuple[Probe, ...]:
     """The measurements of :data:`QUANTITIES`, by what signal and noise mean for a model."""
     kind = "filter" if model == DENOISER else "class"
-    known = {name: SHIPPED[f"{kind}_{name}"] for name in ("signal", "noise", "ratio")}
-    long_names = {"signal": "signal |⟨w, μ⟩|", "noise": "noise |⟨w, ξ⟩|", "ratio": "signal over noise"}
-    renamed = {k: dataclasses.replace(probe, name=k, long_name=long_names[k]) for k, probe in known.items()}
+    shared = {
+        "signal_learnt": ("signal", "signal |⟨w, μ⟩|"),
+        "noise_learnt": ("noise", "noise |⟨w, ξ⟩|"),
+        "ratio": ("ratio", "signal over noise"),
+    }
+    renamed = {
+        name: dataclasses.replace(SHIPPED[f"{kind}_{what}"], name=name, long_name=label)
+        for name, (what, label) in shared.items()
+    }
     return tuple(renamed.get(name) or SHIPPED[name] for name in QUANTITIES)
 
 
@@ -130,7 +136,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 
     found = xr.apply_ufunc(follow, *settings(data), data.t, output_core_dims=[[], [], []])
     denoiser, classifier, excess = found
-    derived = {"control": control}
+    derived: dict[str, Any] = {"control": control}
     if "model" in data.dims:
         by_model = [denoiser if name == DENOISER else classifier for name in data.model.values.tolist()]
         ratio = xr.concat(by_model, data.model, coords="minimal", compat="override")

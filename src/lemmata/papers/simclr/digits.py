@@ -18,6 +18,7 @@ from lemmata.parameters import Parameter
 from lemmata.report.curves import curves
 from lemmata.report.style import new_figure
 from lemmata.status import Status
+from lemmata.sweep import Body, derived
 
 CLASSES = (3, 8)
 MIDDLE, WEAK, STRONG = 0.2, 0.1, 0.8
@@ -52,7 +53,7 @@ def body(
     labels: tuple[int, ...] = (8, 16, 32, 64),
     power: float = 3.0,
     steps: int = 2000,
-) -> FineTuning:
+) -> Body:
     """Pre-training on images without labels, and fine-tuning on some of them with labels.
 
     Raises:
@@ -72,7 +73,8 @@ def body(
         probes=("train_loss", "filter_signal", "filter_noise"),
     )
     data = ImageNoise(pictures, n=2, d=d, tests=tests, seen=pairs)
-    return FineTuning(pretraining, setting.network_training(data, 20, power, 0.05, steps), given)
+    both = FineTuning(pretraining, setting.network_training(data, 20, power, 0.05, steps), given)
+    return derived(both, setting.fine_tuning_step)
 
 
 def _errors(data: xr.Dataset, sigma_p: float) -> tuple[xr.DataArray, xr.DataArray]:

@@ -65,7 +65,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 def load_at_half_loss(data: xr.Dataset) -> xr.DataArray:
     """Load at which the mean test loss falls through half of log 2, per SNR; interpolated in the load's logarithm."""
     loss: Any = setting.usable(data).test_loss.mean("seed")
-    log_load = np.log(data.load) + 0 * loss
+    log_load = np.log(data["load"]) + 0 * loss
     below = loss < setting.HALF
     crossing = below & ~below.shift(n=1, fill_value=True)
     before, start = loss.shift(n=1), log_load.shift(n=1)
@@ -94,7 +94,7 @@ def load_decides(data: xr.Dataset) -> Finding:
 @claim("with fewer labels it fits them by noise", "Cao et al. 2022, via Zhang, Cao 2024", ALL)
 def few_labels_memorised(data: xr.Dataset) -> Finding:
     """Test error where the load is small."""
-    few = among(setting.usable(data).test_error.mean("seed"), data.load <= 0.6, "n·SNR^q ≤ 0.6")
+    few = among(setting.usable(data).test_error.mean("seed"), data["load"] <= 0.6, "n·SNR^q ≤ 0.6")
     said = "test error at least {:.2f}"
     return at_least(0.35, few, where="where n·SNR^q ≤ 0.6", format=said, expected="near 0.5")
 

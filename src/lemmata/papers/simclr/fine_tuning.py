@@ -113,8 +113,8 @@ class FineTuning(Body):
 
     def value(self, name: str) -> Any:
         """What a parameter is set to."""
-        if name == "start":
-            return self.start
+        if name in _HERE:
+            return self.start if name == "start" else None
         if name == "direct_init":
             return self.finetuning.net.init
         run = self._goes_to(name)[0]

@@ -39,9 +39,14 @@ OPTIONS = {"labels": LABELS, "power": POWER, "steps": STEPS}
 SNR = Parameter("SNR = ‖μ‖/(σp√d)", above=0, scale="log")
 
 
-def at_snr(snr: float, *, d: int, sigma_p: float) -> dict[str, float]:
-    """‖μ‖ of a point given by the SNR."""
-    return {"signal": signal_at_snr(snr, d, sigma_p)}
+def at_snr(snr: float, *, d: int, sigma_p: float, m: int) -> dict[str, float]:
+    """‖μ‖ of a point given by the SNR, and the step of fine-tuning."""
+    return {"signal": signal_at_snr(snr, d, sigma_p), **fine_tuning_step(m=m)}
+
+
+def fine_tuning_step(*, m: int) -> dict[str, float]:
+    """c = 1/(2m): the network's own rule is m/S²; 1/m of the output enters the gradient once, the curvature twice."""
+    return {"c": 0.5 / m}
 
 
 def training(
@@ -70,10 +75,16 @@ def network_training(data: Any, m: int, power: float, init: float, steps: int) -
     """The supervised training: of pre-trained filters, or of random ones with standard deviation ``init``."""
     theory.warn_unless_superquadratic(power)
     net = TwoLayerCNN(m, v0=1.0, init=init, activation=ReLU(power), train_output=False, divide_by_m=True)
-    # The network's own rule is m/S²: the factor 1/m of the output enters the gradient once and the curvature twice.
-    rule = GD(c=0.5 / m)
     record = tuple(sorted({0, *(int(step) for step in np.geomspace(10, steps, 10) if step <= steps)}))
-    return Run(data, net, rule=rule, steps=steps, stop_loss=LOSS_AT_END, probes=PROBES, record=record)
+    return Run(
+        data,
+        net,
+        rule=GD(c=fine_tuning_step(m=m)["c"]),
+        steps=steps,
+        stop_loss=LOSS_AT_END,
+        probes=PROBES,
+        record=record,
+    )
 
 
 def usable(data: xr.Dataset, loss: float | None = FITTED, reached: bool = True) -> xr.Dataset:
