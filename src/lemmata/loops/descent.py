@@ -1,4 +1,4 @@
-"""How c networks are trained: the rule, and numbers that cells may differ in: rate, decay, schedule, clipping, stopping.
+"""How c networks are trained: the rule, and numbers that cells may differ in: rate, decay, clipping, stopping.
 
 The learning rate of step k = 0, 1, .. is ``rate * m(k)`` with
 

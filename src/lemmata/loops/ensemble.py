@@ -33,8 +33,8 @@ class Trained:
 
     Args:
         parameters: name → ``(c, ...)``; of a diverged cell, the last finite ones.
-        records: name → ``(c, t)`` scores after each number of steps in ``steps``, NaN once a cell has diverged, the last
-            value once it has stopped; ``"train_loss"`` is the mean of the losses since the record before.
+        records: name → ``(c, t)`` scores after each number of steps in ``steps``, NaN once a cell has diverged, the
+            last value once it has stopped; ``"train_loss"`` is the mean of the losses since the record before.
         steps: the t step counts.
         status: ``(c,)`` int8, see :class:`~lemmata.status.Status`.
         status_step: ``(c,)`` int64, steps taken.
