@@ -34,6 +34,8 @@ THEOREM_2 = "Li et al. 2024, theorem 2"
 APPENDIX_C = "Li et al. 2024, lemmas 9, 12 and 13 of appendix C"
 DERIVED = "derived here"
 
+LAW = 0.15
+"""How near the late-time law of ξ1 is to be met: its corrections fall only as slowly as ξ1 grows."""
 STARTS = ("sparse", "zero", "gaussian")
 DELTAS = (0.1, 0.5, 1.0)
 _TESTED = 512  # prompts that scores are means over
