@@ -10,6 +10,7 @@ from lemmata.claims import Verdict
 from lemmata.commands.refusing import Refused
 from lemmata.lab.cards import cards
 from lemmata.lab.experiment import Experiment
+from lemmata.lab.run_folder import drawn
 from lemmata.report.style import save
 from lemmata.report.tables import console_table
 
@@ -21,7 +22,7 @@ def print_claims(verdicts: Sequence[Verdict]) -> None:
 
 def draw(experiment: Experiment, dataset: xr.Dataset, folder: Path) -> None:
     """Write the figures into a folder, and print their paths."""
-    for name, figure in experiment.figures(dataset).items():
+    for name, figure in drawn(experiment, dataset).items():
         try:
             print(save(figure, folder / f"{name}.png"))
         except OSError as error:
