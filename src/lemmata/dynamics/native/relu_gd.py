@@ -177,13 +177,13 @@ class _Trials:
         labels = engine.sample.labels
 
         def trial() -> None:
-            point, ends = start, Ends.begin(eta, _TRIAL_STEPS, None, None)
+            point, ends, memory = start, Ends.begin(eta, _TRIAL_STEPS, None, None), rule.start(start, eta)
             with torch.no_grad(), one_for_torch(True):
                 for step in range(_TRIAL_STEPS):
                     view = rule.view(torch.zeros(0), step, labels)
                     loss, gradient = engine.gradient(point, *view)
                     ends.judge(loss, step)
-                    point, _ = rule.move(engine, point, gradient, None, view, eta * ends.running)
+                    point, memory = rule.move(engine, point, gradient, memory, view, eta * ends.running)
 
         return trial
 

@@ -39,7 +39,7 @@ class WithPictures(Around):
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """The training's, and the numbers of filters, pictures and pixels."""
-        shown, pixels = np.arange(SHOWN), np.arange(self.body.cell.value("d"))
+        shown, pixels = np.arange(SHOWN), np.arange(cast(Any, self.body.cell.data).d)
         more = {"filter": shown, "picture": shown, "kind": np.asarray(KINDS), "pixel": pixels}
         return {**self.body.coordinates, **more}
 
