@@ -102,6 +102,8 @@ class Plan:
         yield "memory", f"{_bytes(self.memory_bytes)} at work, {_bytes(self.dataset_bytes)} of results"
         if how := self.body.in_use(self.cut[0].points[0]):
             yield "steps", how
+        if kernel := self.body.versions().get("kernel"):
+            yield "engine", kernel
         yield "time", f"about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
 
     def __str__(self) -> str:
