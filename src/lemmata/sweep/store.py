@@ -171,7 +171,7 @@ def _resume(path: Path, plan: Plan, cells_per_tile: int | None, repair: bool, mi
     _mend(path, bad)
     strike(path, bad_derived(path, attributes))
     done = int(np.asarray(zarr.open_array(path / "done", mode="r")[...]).sum())
-    entries = begun(json.loads(attributes["versions"]), versions_of(plan.body), done, mix_versions, path)
+    entries = begun(json.loads(attributes["versions"]), versions_of(plan), done, mix_versions, path)
     if entries != json.loads(attributes["versions"]):
         seal(path, lambda attributes: attributes.update(versions=json.dumps(entries)))
     if same:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from lemmata.dynamics import native
-from lemmata.dynamics import native
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
 from lemmata.parameters import Parameter, parameters_of
@@ -119,10 +118,6 @@ class TrainingBody(Body):
     def in_use(self, point: Mapping[str, Any]) -> str:
         """What takes the steps on this machine: the engine, and compiled code or PyTorch."""
         return native.in_use(self.cell.at(point))
-
-    def versions(self) -> dict[str, str]:
-        """What takes the steps on this machine."""
-        return {"kernel": native.in_use(self.cell)}
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
