@@ -191,6 +191,7 @@ def _create(path: Path, plan: Plan) -> None:
             path.rmdir()  # empty; not every file system renames over it
         fresh.rename(path)
     except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
         raise _unwritable(path, error) from error
 
 
