@@ -5,7 +5,6 @@ colour. Theory is dashed, measurement is solid with markers. No global state: fi
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -104,18 +103,37 @@ def figure_that_says(text: str) -> Figure:
 
 @styled
 def save(figure: Figure, path: str | Path, *, dpi: int = 180) -> Path:
-    """Write a PNG whole or not at all, with the program and the title in its metadata; returns the path."""
+    """Write a PNG whole or not at all, with the program and the title in its metadata; returns the path.
+
+    What a process killed while it wrote a figure left in the folder is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(".*.figure.partial"):
+        if not _is_running(leftover.name.split(".")[-3]):
+            leftover.unlink(missing_ok=True)
     title = figure.get_suptitle() or path.stem
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
+    fresh = path.with_name(f".{path.stem}.{os.getpid()}.figure.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(fresh, "wb") as file:
             metadata = {"Software": f"lemmata {lemmata.__version__}", "Title": title}
             figure.savefig(file, format="png", dpi=dpi, metadata=metadata)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     return path
+
+
+def _is_running(process: str) -> bool:
+    """Whether another process of this number is at work."""
+    if not process.isdigit() or int(process) == os.getpid():
+        return False
+    if os.name == "nt":  # where this would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # there, and somebody else's
+        return True
+    return True
