@@ -1,9 +1,10 @@
 """What a user sees of a run that has ended: the table of claims and the figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from lemmata.claims import Verdict
@@ -21,8 +22,13 @@ def print_claims(verdicts: Sequence[Verdict]) -> None:
 
 
 def draw(experiment: Experiment, dataset: xr.Dataset, folder: Path) -> None:
-    """Write the figures into a folder, and print their paths."""
-    for name, figure in drawn(experiment, dataset).items():
+    """Write the figures of an experiment into a folder, and print their paths."""
+    save_figures(drawn(experiment, dataset), folder)
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write figures into a folder, and print their paths."""
+    for name, figure in figures.items():
         try:
             print(save(figure, folder / f"{name}.png"))
         except OSError as error:
