@@ -4,8 +4,8 @@
     ∂L/∂W = E (ŷ - y_*) Σ_i p_i (y_i - ŷ) h_i h_q^T
 
 Reference: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2.1 to 2.3 (the ½ is the
-paper's). By symmetry gradient descent from W = diag(0, .., 0, -σ) stays near W = diag(ξ1 I_d, *, -ξ2); the whole of W is
-trained here all the same. As weights of :mod:`lemmata.modules.attention`: ``network(D)`` and ``as_parameters(W)``.
+paper's). By symmetry gradient descent from W = diag(0, .., 0, -σ) stays near W = diag(ξ1 I_d, *, -ξ2); the whole of W
+is trained here all the same. As weights of :mod:`lemmata.modules.attention`: ``network(D)`` and ``as_parameters(W)``.
 """
 
 from typing import Any
@@ -62,7 +62,7 @@ def loss(W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> Tensor:
         targets: ``(c, b)`` labels of the nearest points.
         label: the coordinate of a token that holds its label.
     """
-    return _Loss.apply(W, tokens, targets, label)  # type: ignore[no-any-return]
+    return _Loss.apply(W, tokens, targets, label)
 
 
 def weights(W: Tensor, tokens: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def weights(W: Tensor, tokens: Tensor) -> Tensor:
 
 
 def errors(p: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """ŷ - y_* ``(c, b)`` as Σ p_i (y_i - y_*) - p_q y_*: where it is 1e-12, subtracting ŷ and y_* would leave nothing."""
+    """ŷ - y_* ``(c, b)`` as Σ p_i (y_i - y_*) - p_q y_*: where it is 1e-12, a difference of ŷ and y_* is rounding."""
     context, query = p[..., :-1], p[..., -1]
     return (context * (labels - targets.unsqueeze(-1))).sum(-1) - query * targets
 
