@@ -1,7 +1,7 @@
 """What a training by autograd owes its loop: a start, a loss, scores; the loop does the rest.
 
-Two kinds, one for each loop. A :class:`Task` is c small networks of one shape, side by side: parameters are tensors with
-the cells first, and everything it returns is one number per cell. A :class:`NetworkTask` is one large network, an
+Two kinds, one for each loop. A :class:`Task` is c small networks of one shape, side by side: parameters are tensors
+with the cells first, and everything it returns is one number per cell. A :class:`NetworkTask` is one large network, an
 ordinary ``nn.Module``, whose batches a loop may cut and share among devices. Both are made *for their cells*: what
 differs between cells (a learning target, a noise level) are fields of shape ``(c,)``.
 
@@ -11,7 +11,7 @@ killed goes on bit for bit from the step, the parameters and the optimiser.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -67,14 +67,14 @@ class Task(ABC):
         """The recorded numbers, each ``(c,)``; called under ``torch.no_grad``."""
         return {}
 
-    def after_step(self, parameters: Parameters, step: int) -> None:
+    def after_step(self, parameters: Parameters, step: int) -> None:  # noqa: B027  by default nothing
         """Called when step number ``step`` has been taken; the end of an epoch belongs here."""
 
     def memory(self) -> dict[str, Any]:
         """What besides parameters decides the next steps, as tensors, numbers and lists; kept in checkpoints."""
         return {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027  by default nothing
         """Go on from :meth:`memory`, after :meth:`start`."""
 
 
@@ -113,32 +113,27 @@ class NetworkTask(ABC):
         return 1.0
 
     def scores(self, model: nn.Module, share: int, of: int) -> Tensor:
-        """Sums ``(s + 1,)`` of the scores over share number ``share`` of ``of`` of the test data, and last its size.
+        """Sum and number of samples of each score, ``(s, 2)``, over share number ``share`` of ``of`` of the test data.
 
-        Called in eval mode under ``torch.no_grad``; the loop adds the shares and divides by the sizes.
+        Called in eval mode under ``torch.no_grad``; the loop adds the shares and divides.
         """
-        return torch.ones(1)
+        return torch.zeros(0, 2)
 
     def readings(self, optimiser: Optimizer) -> Mapping[str, float]:
         """Numbers that are not means over samples, recorded with the scores: state of the optimiser, of the task."""
         return {}
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int) -> None:  # noqa: B027  by default nothing
         """Called when step number ``step`` has been taken; the end of an epoch belongs here."""
 
     def memory(self) -> dict[str, Any]:
         """What besides model and optimiser decides the next steps, as tensors, numbers, lists; kept in checkpoints."""
         return {}
 
-    def recall(self, memory: Mapping[str, Any]) -> None:
+    def recall(self, memory: Mapping[str, Any]) -> None:  # noqa: B027  by default nothing
         """Go on from :meth:`memory`."""
 
 
 def steps_at(records: int, steps: int) -> tuple[int, ...]:
     """``records`` step counts from ``steps / records`` to ``steps``, evenly, each once: when scores are recorded."""
     return tuple(sorted({round(k * steps / records) for k in range(1, records + 1)} - {0}))
-
-
-def rates_of(optimiser: Optimizer) -> Iterable[Any]:
-    """Learning rate of every parameter group, as it stands."""
-    return [group["lr"] for group in optimiser.param_groups]
