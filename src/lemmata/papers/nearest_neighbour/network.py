@@ -36,21 +36,26 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> Tensor:
-        c, b, n, D = tokens.shape
-        query = tokens[:, :, -1]
-        p = weights(W, tokens)
-        py = p * tokens[..., label]
-        said = py.sum(-1, keepdim=True)
-        error = said - targets.unsqueeze(-1)
-        slope = (py - p * said) * (error / b)  # dL/ds
-        pulled = torch.bmm(slope.view(c * b, 1, n), tokens.reshape(c * b, n, D)).view(c, b, D)
-        ctx.save_for_backward(torch.bmm(pulled.transpose(1, 2), query))
-        return 0.5 * error.square().mean((1, 2))
+        loss, slope = gradient(W, tokens, targets, label)
+        ctx.save_for_backward(slope)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * slopes[0].view(-1, 1, 1), None, None, None
+        (slope,) = ctx.saved_tensors
+        return slope * slopes[0].view(-1, 1, 1), None, None, None
+
+
+def gradient(W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> tuple[Tensor, Tensor]:
+    """L ``(c,)`` and ∂L/∂W ``(c, D, D)``; arguments as for :func:`loss`."""
+    c, b, n, D = tokens.shape
+    p = weights(W, tokens)
+    py = p * tokens[..., label]
+    said = py.sum(-1, keepdim=True)
+    error = said - targets.unsqueeze(-1)
+    by_score = (py - p * said) * (error / b)
+    pulled = torch.bmm(by_score.view(c * b, 1, n), tokens.reshape(c * b, n, D)).view(c, b, D)
+    return 0.5 * error.square().mean((1, 2)), torch.bmm(pulled.transpose(1, 2), tokens[:, :, -1])
 
 
 def loss(W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> Tensor:
