@@ -11,6 +11,7 @@ seed hold the same first modality and the same initial filters for it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -46,6 +47,12 @@ class PairedSample(Sample):
     noise_scale: Tensor
     augment_scale: Tensor
     avoids: tuple[int, ...]
+
+    @cached_property
+    def classes(self) -> Tensor:
+        """Which class the signal patch of a sample is of, plus or minus, ``(c, 1, n, 2)``."""
+        positive = (self.signal.sign > 0).to(self.vectors.dtype)
+        return torch.stack([positive, 1 - positive], -1)
 
     @property
     def modalities(self) -> int:
