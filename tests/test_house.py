@@ -11,7 +11,7 @@ import lemmata
 
 ROOT = Path(lemmata.__file__).parent
 ORDER = (
-    *("compiled", "cells", "draws", "parameters", "status"),
+    *("compiled", "threads", "cells", "draws", "parameters", "status"),
     *("data", "nets", "objectives", "probes", "dynamics"),  # the exact world
     *("prompts", "modules", "loops"),  # the other world
     *("sweep", "report", "lab", "papers", "explorer", "cli", "__main__"),

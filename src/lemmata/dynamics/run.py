@@ -164,11 +164,16 @@ class Run:
         Raises:
             ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
-        owners = self._owners(*(name for name in changes if name != "seed"))
+        own = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
+        if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
+            # Looks beyond the last step fall away.
+            kept = tuple(step for step in self.record if step <= changes["steps"])
+            changes = {"record": kept or (changes["steps"],), **changes}
+        owners = self._owners(*(name for name in changes if name != "seed" and name not in own))
         grouped: dict[str, dict[str, Any]] = {part: {} for part in (*self._parts, "")}
         for name, value in changes.items():
             if name != "seed":
-                grouped[owners[name]][name] = value
+                grouped[owners.get(name, "")][name] = value
         parts = {
             part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
         }

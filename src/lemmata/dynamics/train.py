@@ -1,6 +1,5 @@
 """train(): runs the cells of one description side by side, and says of each why it ended."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lemmata.data.sample import Sample
+from lemmata.data.sample import Sample, to_dtype
 from lemmata.draws import cell_seeds, split
 from lemmata.dynamics import native
 from lemmata.dynamics.direct import DirectEngine
@@ -18,11 +17,11 @@ from lemmata.dynamics.fresh_noise import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.stopping import Ends
-from lemmata.dynamics.threads import MANY_PRODUCTS, one_for_torch
 from lemmata.objectives.objective import per_cell_loss
 from lemmata.probes.probe import measured
 from lemmata.probes.shipped import named
 from lemmata.probes.snapshot import Snapshot
+from lemmata.threads import MANY_PRODUCTS, one_for_torch
 
 _LOOK_UP = 256
 """Steps between two looks at whether any cell still runs, each of which waits for the device."""
@@ -68,8 +67,8 @@ def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | No
     sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
     _check_sample(run, sample, keys)
     products = sample.filters.shape[:-1].numel() * sample.vectors.shape[-2]
-    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS) as threads:
-        return _Trainer(run, keys, sample, threads).train()
+    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS):
+        return _Trainer(run, keys, sample).train()
 
 
 def _check_seeds(seeds: Any) -> None:
@@ -99,21 +98,11 @@ def draw(run: Run, keys: Tensor) -> Sample:
     return to_dtype(sample, run.torch_dtype)
 
 
-def to_dtype(item: Any, dtype: torch.dtype) -> Any:
-    """A (nested) dataclass with its floating tensors cast."""
-    if isinstance(item, Tensor):
-        return item.to(dtype) if item.is_floating_point() else item
-    if not dataclasses.is_dataclass(item) or isinstance(item, type):
-        return item
-    fields = {f.name: to_dtype(getattr(item, f.name), dtype) for f in dataclasses.fields(item)}
-    return dataclasses.replace(item, **fields)
-
-
 class _Trainer:
     """State of one call of train()."""
 
-    def __init__(self, run: Run, keys: Tensor, sample: Sample, threads: int):
-        self.run, self.keys, self.sample, self.threads = run, keys, sample, threads
+    def __init__(self, run: Run, keys: Tensor, sample: Sample):
+        self.run, self.keys, self.sample = run, keys, sample
         self.engine = make_engine(run, sample)
         head = {name: value.to(run.torch_dtype) for name, value in run.net.initial_head(keys).items()}
         self.point = self.engine.start(head, run.net.moving_head)
@@ -142,7 +131,7 @@ class _Trainer:
     def _advance(self, until: int) -> None:
         rule, engine = self.run.rule, self.engine
         if self.native:
-            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until), self.threads)
+            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until))
             self.step = until
         while self.step < until:
             if self.step % _LOOK_UP == 0 and not bool(self.ends.running.any()):
