@@ -191,7 +191,9 @@ class PairedSignalNoise:
             negatives=self._negatives(seeds, truth),
             noise_scale=torch.stack(scales[: vectors.shape[1]], 1),
             augment_scale=ones * torch.as_tensor(self.sigma_aug, dtype=torch.float64),
-            dimensions=torch.stack([ones * self.d, ones * (self.d if self.d2 is None else self.d2)][: vectors.shape[1]], 1),
+            dimensions=torch.stack(
+                [ones * self.d, ones * (self.d if self.d2 is None else self.d2)][: vectors.shape[1]], 1
+            ),
             avoids=(0,) if self.noise == "orthogonal" else (),
         )
 

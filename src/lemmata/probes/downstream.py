@@ -34,7 +34,8 @@ class Downstream:
         head: the kind of head, see :func:`lemmata.probes.heads.fit_head`.
         labels: how many labels it sees; None is the population.
         shift: sigma_test / sigma, above 0.
-        test_signal: |nu| / |mu|, at least 0, or ``"theory"``, d^(-1/2), so that <nu, mu> = |mu|^2 d^(-1/2).
+        test_signal: |nu| / |mu|, at least 0.
+        power: |nu| / |mu| is multiplied by d^-power; 1/2 with angle 0 is <nu, mu> = |mu|^2 d^(-1/2).
         angle: between nu and mu, in degrees, 0 to 180.
         fit_on: the head is fitted on features of ``"train"`` data or of the ``"test"`` law.
         modality: whose features.
@@ -46,9 +47,8 @@ class Downstream:
     head: Literal["lda", "mean", "logistic"] = "lda"
     labels: int | None = None
     shift: float = parameter("test noise over training noise", above=0, default=1.0)
-    test_signal: float | Literal["theory"] = parameter(
-        "test signal over training signal ‖ν‖/‖μ‖", least=0, choices=("theory",), default=1.0
-    )
+    test_signal: float = parameter("test signal over training signal ‖ν‖/‖μ‖", least=0, default=1.0)
+    power: float = parameter("power of d by which the test signal falls", least=0, default=0.0)
     angle: float = parameter("angle between test and training signal", units="degrees", least=0, most=180, default=0.0)
     fit_on: Literal["train", "test"] = parameter("data of the head", str, choices=("train", "test"), default="train")
     modality: int = 0
@@ -75,7 +75,7 @@ class Downstream:
         sample = snapshot.sample(PairedSample)
         at = min(self.modality, sample.modalities - 1)
         d, length = sample.dimensions[:, at], sample.vectors[:, at, sample.signal.vector].norm(dim=-1).to(law.signal)
-        scale = d**-0.5 if isinstance(self.test_signal, str) else torch.full_like(d, self.test_signal)
+        scale = self.test_signal * d**-self.power
         along = per_cell(scale, law.signal) * law.signal
         if self.angle in (0, 180):
             return along if self.angle == 0 else -along

@@ -22,8 +22,8 @@ from lemmata.report.curves import curves
 from lemmata.report.style import new_figure
 from lemmata.theory.signal_noise import signal_at_n_snr2
 
-N, D, N_SNR2, C = 100, 2000, 0.7, 5.0
-RECORD = (*range(0, 100, 10), *range(100, 400, 25), *range(400, 801, 50))
+N, D, N_SNR2, C = 40, 900, 0.7, 5.0
+RECORD = (*range(0, 200, 20), *range(200, 400, 40), *range(400, 801, 100))
 SIMILARITIES, NEGATIVES = ("patchwise", "summed"), ("opposite", "all")
 QUANTITIES = {
     "contrastive_loss": "training loss, training stops at 0.01",
@@ -38,13 +38,13 @@ PROBES = (
 )
 BODY = setting.training(
     PairedSignalNoise(N, D, float(signal_at_n_snr2(N_SNR2, N, D)), signal_ratio=C, sigma_aug=0.3),
-    50, 1e-3, GD(step_size=0.01), 800, PROBES, RECORD,
+    32, 1e-3, GD(step_size=0.008), 800, PROBES, RECORD,
 )  # fmt: skip
-SMALL = {"n": 40, "d": 900, "m": 32, "signal": float(signal_at_n_snr2(N_SNR2, 40, 900)), "step_size": 0.008}
+LARGE = {"n": 100, "d": 2000, "m": 50, "signal": float(signal_at_n_snr2(N_SNR2, 100, 2000)), "step_size": 0.01}
 SIZES = {
-    "smoke": Size(similarity=SIMILARITIES, modality=MODALITIES, seeds=4, changes={"record": (0, 100, 800)}, **SMALL),
+    "smoke": Size(similarity=SIMILARITIES, modality=MODALITIES, seeds=4, changes={"record": (0, 100, 800)}),
     "laptop": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=24),
-    "paper": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=200),
+    "paper": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=200, **LARGE),
 }
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import xarray as xr
 
 from lemmata import InfoNCE, PairedSignalNoise, PatchEncoder, Probe, Run
-from lemmata.claims import Estimate, Finding, NotMeasurable, at, count_at_most, mean, usable
+from lemmata.claims import Estimate, Finding, NotMeasurable, at, claim, count_at_most, mean, usable
 from lemmata.dynamics.rules import GD
 from lemmata.lab import ALL
-from lemmata.claims import claim
 from lemmata.parameters import parameter
 from lemmata.status import Status
 from lemmata.sweep import Body, derived
@@ -35,7 +34,7 @@ ENCODER = ("contrastive_loss", "encoder_signal", "encoder_noise", "encoder_signa
 def stops(loss_per_direction: float | None, *, modality: str) -> dict[str, Any]:
     """The training loss at which a cell stops, of one or of two directions."""
     if loss_per_direction is None:
-        return {"stop_loss": None}
+        return {}
     return {"stop_loss": loss_per_direction * (2 if modality == "multi" else 1)}
 
 
@@ -56,7 +55,9 @@ def reached(data: xr.Dataset) -> xr.Dataset:
     return usable(data, above_the_loss=data.status != Status.REACHED_LOSS)
 
 
-@claim("contrast within one modality and between two both drive the training loss down to the one asked for", ABSTRACT, ALL)
+@claim(
+    "contrast within one modality and between two both drive the training loss down to the one asked for", ABSTRACT, ALL
+)
 def both_fit(data: xr.Dataset) -> Finding:
     """Every cell of either modality reaches the loss."""
     missed = data.status != Status.REACHED_LOSS

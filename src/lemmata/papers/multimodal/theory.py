@@ -7,8 +7,8 @@ filters so small that the softmax is uniform, the coefficients of a filter grow 
     noise:   1 + z    (one modality)     1 + z      (two), for pairs of filter and sample active in both
 
 so signal wins the race where n·SNR² (one) or n·SNR·SNR̃ = C·n·SNR² (two) exceeds 2. The similarity is patch by patch
-and negatives have the other label, so nothing of the noise drives the signal but the softmax weights and ⟨μ, ξ_i⟩. Noise
-of a second modality is not absent: samples active in both are memorised as fast. When all other samples are negatives,
+and negatives have the other label, so nothing of the noise drives the signal but the softmax weights and ⟨μ, ξ_i⟩.
+Noise of a second modality is not absent: samples active in both are memorised as fast. When all other samples are negatives,
 those of the same class cancel half the signal's push and the thresholds are 4.
 
 Huang, Han, Chen, Cao, Xu, Suzuki (2024), "On the Comparison between Multi-modal and Single-modal Contrastive Learning",
@@ -32,7 +32,7 @@ THRESHOLDS = {"opposite": 2.0, "all": 4.0}
 SINGLE_AT_MOST, MULTI_AT_LEAST, RATIO_ABOVE = 1.8, 1.7, 2.66
 """n·SNR² up to which the proof for one modality holds, from which that for two does, and the C it needs. Published."""
 SINGLE_SIGNAL, SINGLE_NOISE, MULTI_SIGNAL, MULTI_NOISE = 0.52, 0.96, 0.48, 1.06
-"""The proofs' growth factors 1 + 0.52 s (at most), 1 + 0.96 z (at least), 1 + 0.48 C s (at least), 1 + 1.06 z (at most)."""
+"""The proofs' growth: 1 + 0.52 s (at most), 1 + 0.96 z (at least), 1 + 0.48 C s (at least), 1 + 1.06 z (at most)."""
 
 
 @dataclass(frozen=True)
