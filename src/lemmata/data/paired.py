@@ -37,7 +37,7 @@ class PairedSample(Sample):
         negatives: ``(c, n, n)`` bool, True where sample j is a negative of sample i; never on the diagonal.
         noise_scale: ``(c, g)``, standard deviation of a noise coordinate.
         augment_scale: ``(c,)``, standard deviation of a coordinate of eps.
-        dimensions: ``(c, g)``, the ambient dimensions d and d2 of a patch, whatever coordinates the vectors are held in.
+        dimensions: ``(c, g)``, the ambient dimensions d and d2 of a patch, in whatever coordinates.
         avoids: the vectors that the noise is orthogonal to.
     """
 

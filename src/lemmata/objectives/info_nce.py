@@ -116,7 +116,7 @@ class InfoNCE(Objective):
         return (products.weights.unsqueeze(1) * surprise).sum(-1)
 
     def views(self, products: Products) -> _Views:
-        """Features of the queries, of their positive keys, and of the keys of negatives, f = r summed or 2r patchwise."""
+        """Features of the queries, of their positives and of the keys of negatives; f is r if summed, 2r patchwise."""
         sample, net = _sample(products), cast(Encoder, products.net)
         signal, noise = sample.signal.read(products.A), sample.noise.read(products.A)
         if self.similarity == "summed":
@@ -140,8 +140,8 @@ class InfoNCE(Objective):
     def _patchwise_gradient(self, products: Products) -> tuple[Tensor, Gradient]:
         """Queries hold, beside the features of their noise patch, their similarity with either class's signal patch.
 
-        Keys hold which class they are, so inner products of r + 2 rows are patchwise similarities, and the last two rows
-        of the pull say how much of either class's signal patch a query is pulled to.
+        Keys hold which class they are, so inner products of r + 2 rows are patchwise similarities; the last two rows of
+        the pull say how much of either class's signal patch a query is pulled to.
         """
         p, sample, act, r = products, _sample(products), cast(Encoder, products.net).activation, products.A.shape[-2]
         read = torch.cat([noise := sample.noise.read(p.A), *(a.unsqueeze(-1) for a in sample.signal.fresh(p.A))], -1)

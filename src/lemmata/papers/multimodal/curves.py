@@ -8,6 +8,8 @@ max |⟨w, μ⟩|, ``encoder_noise`` mean over samples of max ⟨w, ξ⟩, ``neg
 all other samples (the practice).
 """
 
+from typing import Any
+
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -40,7 +42,13 @@ BODY = setting.training(
     PairedSignalNoise(N, D, float(signal_at_n_snr2(N_SNR2, N, D)), signal_ratio=C, sigma_aug=0.3),
     32, 1e-3, GD(step_size=0.008), 800, PROBES, RECORD,
 )  # fmt: skip
-LARGE = {"n": 100, "d": 2000, "m": 50, "signal": float(signal_at_n_snr2(N_SNR2, 100, 2000)), "step_size": 0.01}
+LARGE: dict[str, Any] = {
+    "n": 100,
+    "d": 2000,
+    "m": 50,
+    "signal": float(signal_at_n_snr2(N_SNR2, 100, 2000)),
+    "step_size": 0.01,
+}
 SIZES = {
     "smoke": Size(similarity=SIMILARITIES, modality=MODALITIES, seeds=4, changes={"record": (0, 100, 800)}),
     "laptop": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=24),

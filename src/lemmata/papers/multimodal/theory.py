@@ -8,8 +8,8 @@ filters so small that the softmax is uniform, the coefficients of a filter grow 
 
 so signal wins the race where n·SNR² (one) or n·SNR·SNR̃ = C·n·SNR² (two) exceeds 2. The similarity is patch by patch
 and negatives have the other label, so nothing of the noise drives the signal but the softmax weights and ⟨μ, ξ_i⟩.
-Noise of a second modality is not absent: samples active in both are memorised as fast. When all other samples are negatives,
-those of the same class cancel half the signal's push and the thresholds are 4.
+Noise of a second modality is not absent: samples active in both are memorised as fast. When all other samples are
+negatives, those of the same class cancel half the signal's push and the thresholds are 4.
 
 Huang, Han, Chen, Cao, Xu, Suzuki (2024), "On the Comparison between Multi-modal and Single-modal Contrastive Learning",
 arXiv 2411.02837: assumption 4.1, theorems 4.2 and 4.3, lemmas C.4 to C.18 (one modality) and D.4 to D.15 (two).
