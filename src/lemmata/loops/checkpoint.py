@@ -17,9 +17,10 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint in the place of the one before.
 
     Args:
-        path: the file; its folder exists.
+        path: the file; its folder is made if it is not there.
         state: tensors, numbers, strings, lists, dictionaries.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:
         torch.save(dict(state), file)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +113,7 @@ class Training:
             self.optimiser.load_state_dict(kept["optimiser"])
             task.recall(kept["memory"])
         self.model, self.stepper = among.prepare(task.model, self.optimiser)
-        _switch(self.optimiser, "train")
+        set_mode(self.optimiser, "train")
 
     def step(self, step: int) -> None:
         """One update: the rows of this process in pieces of ``micro_batch``, their gradients added."""
@@ -138,14 +138,14 @@ class Training:
 
     def record(self) -> None:
         """Scores on the test data, shared among the processes, and readings."""
-        _switch(self.optimiser, "eval")
+        set_mode(self.optimiser, "eval")
         bare = self.among.unwrap_model(self.model)
         bare.eval()
         with torch.no_grad(), self.among.autocast():
             sums = self.task.scores(bare, self.among.process_index, self.among.num_processes)
         sums = self.among.reduce(sums, "sum")
-        _switch(self.optimiser, "train")
-        values = dict(zip(self.task.scores_of, (sums[:-1] / sums[-1]).tolist()))
+        set_mode(self.optimiser, "train")
+        values = dict(zip(self.task.scores_of, (sums[:, 0] / sums[:, 1]).tolist()))
         for name, value in {**values, **self.task.readings(self.optimiser)}.items():
             self.history.setdefault(name, []).append(value)
 
@@ -190,7 +190,7 @@ def padded(values: Sequence[float], length: int) -> list[float]:
     return [*values, *[math.nan] * (length - len(values))]
 
 
-def _switch(optimiser: Any, mode: str) -> None:
+def set_mode(optimiser: Any, mode: Literal["train", "eval"]) -> None:
     """Optimisers that average (Schedule-Free) have another point for scores than for gradients; nothing for others."""
     switch = getattr(optimiser, mode, None)
     if switch is not None:
