@@ -202,8 +202,8 @@ class TorchRule(Rule):
     """A coordinate-wise optimiser of ``torch.optim``, on the direct engine.
 
     Args:
-        optimizer: its name, e.g. ``"Adam"``. One that couples coordinates (LBFGS, Muon, a global distance) would couple
-            the cells of a tile, and is refused.
+        optimizer: its name, e.g. ``"Adam"``. One that couples coordinates (LBFGS, Muon) would couple the cells of a
+            tile and is refused; AdamPP has a rule of its own, :class:`~lemmata.ParameterFree`.
         lr: learning rate, above 0, the same in every cell of a tile.
         options: further arguments, as ``(name, value)`` pairs.
 
