@@ -7,8 +7,8 @@ import pytest
 import torch
 import xarray as xr
 
-from lemmata.lab.find import find
 from lemmata.lab.card import SIZES
+from lemmata.lab.find import find
 from lemmata.lab.run_folder import conclude
 from lemmata.loops.loop import set_mode
 from lemmata.papers.parameter_free import convex as convex
