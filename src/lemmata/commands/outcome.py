@@ -11,6 +11,7 @@ from lemmata.claims import Verdict
 from lemmata.commands.refusing import Refused
 from lemmata.lab.cards import cards
 from lemmata.lab.experiment import Experiment
+from lemmata.lab.run_folder import drawn
 from lemmata.report.style import save
 from lemmata.report.tables import console_table
 
@@ -22,7 +23,7 @@ def print_claims(verdicts: Sequence[Verdict]) -> None:
 
 def draw(experiment: Experiment, dataset: xr.Dataset, folder: Path) -> None:
     """Write the figures of an experiment into a folder, and print their paths."""
-    save_figures(experiment.figures(dataset), folder)
+    save_figures(drawn(experiment, dataset), folder)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:

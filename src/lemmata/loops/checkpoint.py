@@ -17,9 +17,10 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint in the place of the one before.
 
     Args:
-        path: the file; its folder exists.
+        path: the file; its folder is made if it is not there.
         state: tensors, numbers, strings, lists, dictionaries.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:
         torch.save(dict(state), file)
@@ -44,4 +45,5 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | Non
     except FileNotFoundError:
         return None
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}); remove it to begin again") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(f"{path} cannot be read as a checkpoint ({reason}); remove it to begin again") from error

@@ -11,7 +11,7 @@ killed goes on bit for bit from the step, the parameters and the optimiser.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -113,11 +113,11 @@ class NetworkTask(ABC):
         return 1.0
 
     def scores(self, model: nn.Module, share: int, of: int) -> Tensor:
-        """Sums ``(s + 1,)`` of the scores over share number ``share`` of ``of`` of the test data, and last its size.
+        """Sum and number of samples of each score, ``(s, 2)``, over share number ``share`` of ``of`` of the test data.
 
-        Called in eval mode under ``torch.no_grad``; the loop adds the shares and divides by the sizes.
+        Called in eval mode under ``torch.no_grad``; the loop adds the shares and divides.
         """
-        return torch.ones(1)
+        return torch.zeros(0, 2)
 
     def readings(self, optimiser: Optimizer) -> Mapping[str, float]:
         """Numbers that are not means over samples, recorded with the scores: state of the optimiser, of the task."""
@@ -137,8 +137,3 @@ class NetworkTask(ABC):
 def steps_at(records: int, steps: int) -> tuple[int, ...]:
     """``records`` step counts from ``steps / records`` to ``steps``, evenly, each once: when scores are recorded."""
     return tuple(sorted({round(k * steps / records) for k in range(1, records + 1)} - {0}))
-
-
-def rates_of(optimiser: Optimizer) -> Iterable[Any]:
-    """Learning rate of every parameter group, as it stands."""
-    return [group["lr"] for group in optimiser.param_groups]

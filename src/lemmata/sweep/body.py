@@ -140,7 +140,7 @@ class Body(ABC):
         return single + max(0.0, several - single) / (len(piece) - 1) * (len(points) - 1)
 
     def in_use(self, point: Mapping[str, Any]) -> str:
-        """What takes the steps at a point, for the plan: the compiled kernel or the engine; nothing to say."""
+        """What takes the steps at a point, for plan and store: compiled kernel or engine; nothing to say."""
         return ""
 
     def computed_from(self) -> tuple[str, ...]:
@@ -155,9 +155,10 @@ class Body(ABC):
         """Labels and units of coordinates that are no parameters: further dimensions, what is computed; none."""
         return {}
 
-    def versions(self) -> dict[str, str]:
-        """What else than the packages may change numbers, e.g. the compiled kernel in use; stored."""
-        return {}
+    @property
+    def wants_scratch(self) -> bool:
+        """Whether :meth:`run` takes a folder for checkpoints."""
+        return "scratch" in inspect.signature(self.run).parameters
 
 
 def _seconds(body: Body, points: Sequence[dict[str, Any]]) -> float:
@@ -187,18 +188,13 @@ def shape_of(variable: Variable, body: Body) -> tuple[int, ...]:
     return tuple(len(body.coordinates[dim]) for dim in variable.dims)
 
 
-def wants_scratch(body: Body) -> bool:
-    """Whether ``run`` has a parameter called ``scratch``."""
-    return "scratch" in inspect.signature(body.run).parameters
-
-
 def run_tile(body: Body, points: Sequence[dict[str, Any]], scratch: Path | None = None) -> dict[str, np.ndarray]:
     """Run one tile and check what came back. Runs on the worker; every executor is handed this function.
 
     Raises:
         ValueError: a variable missing, unknown, of the wrong shape or of a dtype that would lose what was measured.
     """
-    if wants_scratch(body):
+    if body.wants_scratch:
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
         found = body.run(points, scratch=scratch)  # type: ignore[call-arg]

@@ -12,7 +12,7 @@ import numpy as np
 import xarray
 
 from lemmata.sweep.as_body import as_body
-from lemmata.sweep.body import Body, run_tile, wants_scratch
+from lemmata.sweep.body import Body, run_tile
 from lemmata.sweep.executors import check, resolve
 from lemmata.sweep.location import local_folder, scratch_folder
 from lemmata.sweep.plan import Plan, plan
@@ -24,7 +24,6 @@ from lemmata.sweep.tile import Cells, Tile
 
 DEATHS = 2
 """Workers of ours that may die while a tile is in flight, before it is given up."""
-_LOOK_SECONDS = 5.0
 
 
 class SweepError(RuntimeError):
@@ -121,14 +120,18 @@ def _events(
         pending = target.pending()
         if pending:
             started = time.monotonic()
+            with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
+                session = _Session(target, report, pool)
+                try:
+                    yield from session.run(pending)
+                except BaseException:
+                    with suppress(OSError):  # a full disk is told of already
+                        target.end_session(time.monotonic() - started)
+                    raise
             try:
-                with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
-                    yield from _Session(target, report, pool).run(pending)
-            except BaseException:
-                with suppress(OSError):  # a full disk is told of already
-                    target.end_session(time.monotonic() - started)
-                raise
-            target.end_session(time.monotonic() - started)
+                target.end_session(time.monotonic() - started)
+            except OSError as error:
+                raise session.unwritten(error) from error
         if path is not None:
             shutil.rmtree(scratch_folder(path), ignore_errors=True)
         yield target.dataset()
@@ -189,7 +192,7 @@ class _Session:
 
     def _wait(self) -> set[Future[Any]]:
         while True:
-            landed, _ = wait(self.flying, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            landed, _ = wait(self.flying, timeout=self.pool.look_seconds, return_when=FIRST_COMPLETED)
             if landed:
                 return landed
             if lost := self.pool.lost():
@@ -233,8 +236,12 @@ class _Session:
             try:
                 writing.result()
             except OSError as error:
-                why = error.strerror or error
-                raise SweepError(f"cannot write {self.target.path} ({why}); make room, {self._kept()}") from error
+                raise self.unwritten(error) from error
+
+    def unwritten(self, error: OSError) -> SweepError:
+        """What is said when results cannot be written any more."""
+        kept = self._kept().replace("run again", "make room and run again")
+        return SweepError(f"cannot write {self.target.path} ({error.strerror or error}); {kept}")
 
     def _keep(self, tile: Tile, arrays: dict[str, Any]) -> None:
         self.target.write(tile, arrays)
@@ -243,7 +250,7 @@ class _Session:
         self.report.advance(tile.cells)
 
     def _scratch(self, tile: Tile) -> Path | None:
-        return scratch_folder(self.target.path, tile) if self.target.path and wants_scratch(self.body) else None
+        return scratch_folder(self.target.path, tile) if self.target.path and self.body.wants_scratch else None
 
     def _kept(self) -> str:
         if self.target.path is None:
