@@ -188,10 +188,10 @@ def _true_misfit(settings: dict[str, float], n: Any, d: Any, position: np.ndarra
     return float(collapse(data, kappa, "position", draws=199).value)
 
 
-def example(console: Console | None = None, grid: bool = True) -> dict[str, float]:
+def example(console: Console | None = None, grid: bool = True) -> dict[str, Any]:
     """Benign overfitting's two exponents by the tester, from a quiet and a loud start, and by a grid."""
     heads = ("how", "verdict", "a", "b", "cells", "CPU s", "overhead")
-    found = {}
+    found: dict[str, Any] = {"verdicts": []}
     for init in (1e-6, 1e-3):
         run = _run(init)
         spent: list[float] = []
@@ -215,6 +215,7 @@ def example(console: Console | None = None, grid: bool = True) -> dict[str, floa
         )
         _say(console, "where the test error of benign overfitting crosses 0.1", heads, row)
         found |= {f"cells {init:g}": cells, f"overhead {init:g}": overhead, f"cpu {init:g}": total}
+        found["verdicts"].append(report.outcomes[0].word)
         if init == 1e-6:
             seeds = report.outcomes[0].looks[-1][0]
     if grid:
@@ -266,7 +267,7 @@ def _on_a_grid(seeds: int) -> tuple[tuple[str, ...], int]:
     ]  # fmt: skip
     started = time.process_time()
     values = run(points)["test_error"].reshape(len(FOUR["n"]), len(FOUR["d"]), len(signal), seeds)
-    error = xr.DataArray(values, {**axes, "seed": range(seeds)})
+    error = xr.DataArray(values, {**{k: list(v) for k, v in axes.items()}, "seed": range(seeds)})
     crossed = threshold(error, 0.1, "signal")
     total = time.process_time() - started
     over_n, over_d = exponent(crossed, "n"), exponent(crossed, "d")
