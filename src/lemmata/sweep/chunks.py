@@ -22,7 +22,7 @@ class Bad:
 
     Args:
         file: below the store.
-        tile: the cells it holds, for messages and to be marked as not done.
+        tile: the cells it holds, for messages and to be marked as not done; of points, several tiles.
         what: what is wrong with it.
     """
 
@@ -43,7 +43,7 @@ def bad_chunks(path: Path, grid: Cells, record: dict[str, Any]) -> Iterator[Bad]
         record: the attribute ``sweep``.
     """
     done: Any = zarr.open_array(path / "done", mode="r")
-    shape = record["tile"]
+    shape = record["chunk"]
     sides = [
         [range(start, min(start + step, size)) for start in range(0, size, step)]
         for size, step in zip(grid.shape, shape)

@@ -22,7 +22,6 @@ from lemmata.sweep.points import Points
 from lemmata.sweep.progress import duration
 from lemmata.sweep.tile import Cells, Tile, cut, tile_shape
 
-
 SHAPES_MEASURED = 4
 """Shapes of tiles of which a piece is run to say how long a sweep takes."""
 

@@ -23,6 +23,7 @@ from lemmata.sweep.format import array_names, build
 from lemmata.sweep.grow import finish_growing, grow
 from lemmata.sweep.location import local_folder, scratch_folder
 from lemmata.sweep.lock import held
+from lemmata.sweep.memory import Memory
 from lemmata.sweep.plan import Plan
 from lemmata.sweep.resume import bad_derived, damages, refuse_another, refuse_damaged, refuse_other_tiles
 from lemmata.sweep.seal import read_sealed, seal, strike
@@ -33,8 +34,8 @@ from lemmata.sweep.versions import begun, counted, versions_of
 class Store:
     """The Zarr group of one sweep, opened for writing by one process. Use :func:`open_sweep`."""
 
-    def __init__(self, group: zarr.Group, plan: Plan, path: Path | None = None):
-        self._group, self.plan, self.path = group, plan, path
+    def __init__(self, group: zarr.Group, plan: Plan, path: Path):
+        self.plan, self.path = plan, path
         # Chunks of nothing but fill are written too, so that a file missing from a marked tile is seen to be lost.
         with zarr.config.set({"array.write_empty_chunks": True}):
             self._arrays: dict[str, Any] = {name: group[name] for name in plan.body.variables}
@@ -62,9 +63,6 @@ class Store:
 
     def end_session(self, seconds: float) -> None:
         """Count the time of one session, and the cells stored, into the attributes."""
-        if self.path is None:
-            self._group.attrs["wall_seconds"] = float(self._group.attrs["wall_seconds"]) + seconds  # type: ignore[arg-type]
-            return
         done = int(self.done().sum())
 
         def add(attributes: dict[str, Any]) -> None:
@@ -74,10 +72,8 @@ class Store:
         seal(self.path, add)
 
     def dataset(self) -> xarray.Dataset:
-        """The sweep as it stands; read from the folder when asked for, or held in memory when there is none."""
-        if self.path is not None:
-            return xarray.open_zarr(self.path, chunks=None)
-        return xarray.open_zarr(self._group.store, chunks=None, consolidated=False).load()
+        """The sweep as it stands; read from the folder when asked for."""
+        return xarray.open_zarr(self.path, chunks=None)
 
 
 def write_part(array: Any, tile: Tile, values: np.ndarray) -> None:
@@ -121,7 +117,7 @@ def open_sweep(
     *,
     repair: bool = False,
     mix_versions: bool = False,
-) -> Iterator[Store]:
+) -> Iterator[Store | Memory]:
     """The store of this sweep, created, resumed or grown, and held by this process until the block ends.
 
     Args:
@@ -136,7 +132,7 @@ def open_sweep(
         OSError: the folder cannot be written, or another process is sweeping into it.
     """
     if path is None:
-        yield Store(build(zarr.storage.MemoryStore(), plan), plan)
+        yield Memory(plan)
         return
     path = local_folder(path)
     with ExitStack() as stack:
