@@ -27,6 +27,7 @@ from lemmata.sweep.memory import Memory
 from lemmata.sweep.plan import Plan
 from lemmata.sweep.resume import bad_derived, damages, refuse_another, refuse_damaged, refuse_other_tiles
 from lemmata.sweep.seal import read_sealed, seal, strike
+from lemmata.sweep.sums import note_begin, note_end, places, read_sums
 from lemmata.sweep.tile import Tile
 from lemmata.sweep.versions import begun, counted, versions_of
 
@@ -39,7 +40,9 @@ class Store:
         # Chunks of nothing but fill are written too, so that a file missing from a marked tile is seen to be lost.
         with zarr.config.set({"array.write_empty_chunks": True}):
             self._arrays: dict[str, Any] = {name: group[name] for name in plan.body.variables}
-        self._mark: Any = group["done"]
+        mark: Any = group["done"]
+        self._mark, self._chunk = mark, mark.chunks
+        self._noted = set(read_sums(path))
 
     @property
     def tiles(self) -> int:
@@ -57,8 +60,12 @@ class Store:
 
     def write(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
         """Store the results ``(c, *dims)`` of one tile, then mark it done."""
+        touched = places(tile.sides, self._chunk)
+        note_begin(self.path, [place for place in touched if place in self._noted])
         for name, array in self._arrays.items():
             write_part(array, tile, arrays[name])
+        note_end(self.path, touched, {name: len(says.dims) for name, says in self.plan.body.variables.items()})
+        self._noted.update(touched)
         write_part(self._mark, tile, np.ones(tile.cells, bool))
 
     def end_session(self, seconds: float) -> None:
