@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lemmata
@@ -71,6 +72,33 @@ def new_figure(
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure, figure.subplots(rows, columns, squeeze=False, **axes)
+
+
+def log_scales(ax: Axes, log: str) -> None:
+    """Logarithmic axes for the lines drawn so far: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
+
+    An axis on which no line has a positive value stays linear, and the panel says so.
+    """
+    points = [np.broadcast_arrays(*(np.asarray(part, float) for part in line.get_data())) for line in ax.lines]
+    shown = [[part[np.isfinite(x) & np.isfinite(y)] for part in (x, y)] for x, y in points]
+    for name in log:
+        if any((values["xy".index(name)] > 0).any() for values in shown):
+            getattr(ax, f"set_{name}scale")("log")
+        else:
+            say(ax, "no positive value to show")
+
+
+def say(ax: Axes, text: str) -> None:
+    """A sentence in the middle of a panel that has nothing else to show."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35", wrap=True)
+
+
+def figure_that_says(text: str) -> Figure:
+    """A figure of one sentence, where a run leaves nothing to draw."""
+    figure, axes = new_figure(height=2.0)
+    axes[0, 0].set_axis_off()
+    say(axes[0, 0], text)
+    return figure
 
 
 @styled
