@@ -124,7 +124,7 @@ class GD(Rule):
         """eta ``(c,)`` of every cell."""
         curvature = engine.sample.curvature
         if isinstance(self.step_size, str):
-            return self.c * engine.net.stable_step(curvature) * engine.objective.step_scale
+            return self.c * engine.net.stable_step(curvature) * engine.objective.step_scale(engine.net)
         return torch.ones_like(curvature) * self.step_size
 
     def view(self, seeds: Tensor, step: int, labels: Tensor) -> tuple[Tensor, Tensor]:
