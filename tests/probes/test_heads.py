@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ from lemmata.draws import cell_seeds, normal
 from lemmata.nets.patch_encoder import PatchEncoder
 from lemmata.objectives.info_nce import InfoNCE
 from lemmata.probes import encoders
-from lemmata.probes.heads import FeatureLaw, fit_head
 from lemmata.probes.downstream import Downstream
+from lemmata.probes.heads import FeatureLaw, fit_head
 from lemmata.probes.probe import Probe
 from tests.laws import sampled
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lemmata.probes.snapshot import Snapshot
@@ -20,6 +21,7 @@ class Probe:
         measure: ``Snapshot -> (c,)``; must not mix cells.
         long_name: what a figure writes on the axis.
         units: ``"1"`` for pure numbers.
+        since: it is taken from this step on and missing before, where it is dear and of interest at the end alone.
 
     Raises:
         ValueError: a name that a dataset cannot carry.
@@ -29,6 +31,7 @@ class Probe:
     measure: Callable[[Snapshot], Tensor]
     long_name: str = ""
     units: str = "1"
+    since: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier() or self.name in _TAKEN:
@@ -46,6 +49,8 @@ def measured(probe: Probe, snapshot: Snapshot) -> Tensor:
     Raises:
         TypeError: it is not one real number per cell.
     """
+    if snapshot.step < probe.since:
+        return torch.full_like(snapshot.loss, torch.nan)
     found, cells = probe.measure(snapshot), len(snapshot.products.A)
     if not isinstance(found, Tensor) or tuple(found.shape) != (cells,) or found.is_complex():
         what = f"a {found.dtype} of shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"{found!r}"

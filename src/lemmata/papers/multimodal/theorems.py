@@ -49,9 +49,13 @@ LAWS = {
     "error_between": (0.25, "error at ⟨ν, μ⟩ = ‖μ‖²d^(−1/4)"),
     "error_train": (0.0, "error at ν = μ"),
 }
+STEPS = 6000
 PROBES: tuple[str | Probe, ...] = (
     *setting.ENCODER, "encoder_signal_length",
-    *(Probe(name, Downstream(power=power, fit_on="test"), label) for name, (power, label) in LAWS.items()),
+    *(
+        Probe(name, Downstream(power=power, fit_on="test"), label, since=STEPS)
+        for name, (power, label) in LAWS.items()
+    ),
 )  # fmt: skip
 EARLY = (0, 20, 40, 60, 80, 100)
 """Steps of the first stage; growth is the fastest between two of them, after filters of both modalities agree."""
@@ -70,7 +74,7 @@ def at_theory(
 
 RUN = Run(
     PairedSignalNoise(n=40, d=160_000, signal=1.0, signal_ratio=3.0, sigma_aug=0.1),
-    PatchEncoder(m=32), InfoNCE(), GD(c=0.5), 6000, probes=PROBES, record=(*EARLY, 6000),
+    PatchEncoder(m=32), InfoNCE(), GD(c=0.5), STEPS, probes=PROBES, record=(*EARLY, STEPS),
 )  # fmt: skip
 BODY = derived(
     RUN, at_theory,
