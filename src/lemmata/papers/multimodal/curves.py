@@ -37,7 +37,7 @@ STEPS = 300
 PROBES = (
     *setting.ENCODER,
     "downstream_error",
-    Probe("downstream_error_2", Downstream(shift=2.0, fit_on="test"), "test error at σ_test = 2σ", since=STEPS),
+    Probe("downstream_error_2", Downstream(shift=2.0, fit_on="test"), "test error at σ_test = 2σ", at_end=True),
 )
 BODY = setting.training(
     PairedSignalNoise(N, D, float(signal_at_n_snr2(N_SNR2, N, D)), signal_ratio=C, sigma_aug=0.3),
