@@ -24,6 +24,7 @@ from lemmata.loops.rules import SGD, Adam, AdamW, Rule
 from lemmata.loops.task import Task
 from lemmata.modules.attention import AttentionNetwork, apply, to_module
 from lemmata.papers.nearest_neighbour import network, reduced, theory
+from lemmata.papers.nearest_neighbour.population import population
 from lemmata.prompts.cosines import cosines
 from lemmata.prompts.prompt import Multiset
 from lemmata.prompts.sphere import SpherePrompts
@@ -50,7 +51,9 @@ def show(title: str, variants: dict[str, Variant], against: str, rounds: int) ->
     print(f"  {'variant':44} {'least':>10} {'median':>10}   ratio of least, of median")
     for name, (least, median) in found.items():
         ratios = found[against][0] / least, found[against][1] / median
-        print(f"  {name:44} {1e6 * least:8.1f}µs {1e6 * median:8.1f}µs   {ratios[0]:6.2f}  {ratios[1]:6.2f}", flush=True)
+        print(
+            f"  {name:44} {1e6 * least:8.1f}µs {1e6 * median:8.1f}µs   {ratios[0]:6.2f}  {ratios[1]:6.2f}", flush=True
+        )
 
 
 class Given(Task):
@@ -91,7 +94,9 @@ def one_by_one(
     return step, cells
 
 
-def stacked(net: AttentionNetwork, tokens: Tensor, cost: Callable[[Tensor, Tensor], Tensor], targets: Tensor) -> Variant:
+def stacked(
+    net: AttentionNetwork, tokens: Tensor, cost: Callable[[Tensor, Tensor], Tensor], targets: Tensor
+) -> Variant:
     """The same networks by ``torch.func``: parameters stacked, the module mapped over them."""
     cells = len(tokens)
     parameters = net.start(cell_seeds(0, range(cells)))
@@ -137,7 +142,9 @@ def bayesian(rounds: int) -> None:
             return -(targets * out.log_softmax(-1)).sum(-1).mean(-1)
 
         variants: dict[str, Variant] = {
-            "modules one by one, fused AdamW": one_by_one(net, tokens, lambda out, cell: cost(out, targets[cell]), cells)
+            "modules one by one, fused AdamW": one_by_one(
+                net, tokens, lambda out, cell: cost(out, targets[cell]), cells
+            )
         }
         if n == 50:
             variants["torch.func over stacked modules"] = stacked(net, tokens, cost, targets)
@@ -281,6 +288,7 @@ def quadrature(rounds: int) -> None:
         {
             "a step of the loop on 256 given prompts": (step, 4),
             "quadrature, numpy": (lambda: theory.population(xi1, xi2, n, d), len(n)),
+            "quadrature, compiled": (lambda: population(xi1, xi2, n, d), len(n)),
         },
         "a step of the loop on 256 given prompts",
         rounds,

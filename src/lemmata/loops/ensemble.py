@@ -124,7 +124,9 @@ class _Training:
         self.active = spread.steps > 0
         self.loss_sum = torch.zeros(len(seeds), dtype=torch.float64, device=seeds.device)
         self.loss_count = torch.zeros_like(self.loss_sum)
-        self.used = {name: bool(getattr(spread, name).isfinite().any()) for name in ("clip", "stop_loss", "stop_gradient")}
+        self.used = {
+            name: bool(getattr(spread, name).isfinite().any()) for name in ("clip", "stop_loss", "stop_gradient")
+        }
         self.made_for = _fingerprint(seeds, descent, spread, records, until, self.names)
 
     def views(self) -> Parameters:
