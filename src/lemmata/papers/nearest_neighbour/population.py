@@ -1,7 +1,8 @@
 """The population loss of :mod:`~lemmata.papers.nearest_neighbour.theory`, compiled where there is a compiler.
 
-The same sums over the same nodes; ``population.c`` beside this file is built on first use (:mod:`lemmata.compiled`), and
-without a compiler, or for an n that is not whole or below 2, the numpy code runs. A dynamics takes it thousands of times.
+The same sums over the same nodes; ``population.c`` beside this file is built on first use (:mod:`lemmata.compiled`),
+and without a compiler, or for an n that is not whole or below 2, the numpy code runs. Dynamics take it thousands of
+times.
 """
 
 import ctypes
@@ -26,7 +27,8 @@ def population(xi1: ArrayLike, xi2: ArrayLike, n: ArrayLike, d: ArrayLike) -> tu
         return theory.population(xi1, xi2, n, d)
     found = np.empty((arrays[0].size, 3))
     for row, cell in zip(found, zip(*(a.ravel().tolist() for a in arrays))):
-        _one(library, *cell, row)
+        xi1_here, xi2_here, n_here, d_here = cell
+        _one(library, xi1_here, xi2_here, n_here, d_here, row)
     value, first, second = (column.reshape(arrays[0].shape) for column in found.T)
     return value, first, second
 
