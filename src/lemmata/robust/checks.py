@@ -38,6 +38,16 @@ def check_whole(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name} = {value!r} was asked for; {name} must be a whole number of at least {least}.")
 
 
+def check_confidence(name: str, value: Any, num_classes: int) -> None:
+    """Refuse a confidence at which relaxed labels would favour the wrong classes: it must lie in (1/K, 1]."""
+    check_share(name, value)
+    if value * num_classes <= 1:
+        raise ValueError(
+            f"{name} = {value!r} was asked for with {num_classes} classes, which gives the true class no more weight "
+            f"than another; take more than 1/{num_classes}."
+        )
+
+
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Refuse what is not among ``choices``."""
     if value not in choices:

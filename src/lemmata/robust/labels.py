@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lemmata.robust.precision import at_least_float32
+
 
 def relaxed_labels(y: Tensor, confidence: Tensor | float, num_classes: int) -> Tensor:
     """Targets ``(n, K)`` that sum to 1.
@@ -26,7 +28,7 @@ def relaxed_labels(y: Tensor, confidence: Tensor | float, num_classes: int) -> T
 def relaxed_cross_entropy(logits: Tensor, y: Tensor, confidence: Tensor | float) -> Tensor:
     """Cross-entropy ``(n,)`` of logits ``(n, K)`` with the relaxed labels of ``y``, without building these; float32."""
     if isinstance(confidence, float | int) and confidence == 1:
-        return F.cross_entropy(logits.float(), y, reduction="none")
-    log_p = F.log_softmax(logits.float(), 1)
+        return F.cross_entropy(at_least_float32(logits), y, reduction="none")
+    log_p = F.log_softmax(at_least_float32(logits), 1)
     true = log_p.gather(1, y[:, None])[:, 0]
     return -confidence * true - (1 - confidence) / (logits.shape[1] - 1) * (log_p.sum(1) - true)

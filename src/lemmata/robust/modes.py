@@ -40,7 +40,7 @@ def differentiable() -> Iterator[None]:
 class Passes:
     """A model's forward passes in one training step.
 
-    Under DistributedDataParallel the first pass goes through the wrapper, which prepares the all-reduce of gradients
+    Under DistributedDataParallel the first pass with gradients goes through the wrapper, which prepares the all-reduce
     and spreads rank 0's buffers; the others go to the module inside. Through the wrapper again they would overwrite
     those buffers while the first pass still needs them, and backward would fail.
 
@@ -48,18 +48,26 @@ class Passes:
         model: images ``(n, ...)`` → logits ``(n, K)``.
         num_classes: K.
         bn: mode of the passes of an attack, ``"train"`` (the model's own mode) or ``"eval"``.
+
+    Raises:
+        ValueError: the wrapper has ``static_graph=True``.
     """
 
     def __init__(self, model: nn.Module, num_classes: int, bn: str) -> None:
         self._next, self._classes, self._bn = model, num_classes, bn
         self.inner: nn.Module = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
         self._wrapped = isinstance(model, DistributedDataParallel)
+        if self._wrapped and getattr(model, "static_graph", False):
+            raise ValueError(
+                "the model is wrapped by DistributedDataParallel with static_graph=True, which counts the attack's "
+                "backward pass as the training one and leaves gradients unsummed; leave static_graph off."
+            )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(n, K)``."""
-        model = self._next
-        if self._wrapped:
-            self._next = self.inner
+        if not torch.is_grad_enabled():  # the wrapper would not prepare anything, and must do so once
+            return check_logits(self.inner(x), len(x), self._classes)
+        model, self._next = self._next, (self.inner if self._wrapped else self._next)
         return check_logits(model(x), len(x), self._classes)
 
     def attack(self, x: Tensor) -> Tensor:

@@ -14,17 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lemmata.robust.precision import at_least_float32
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """``(n,)`` from logits ``(n, K)``, in float32."""
-    return F.cross_entropy(logits.float(), y, reduction="none")
+    return F.cross_entropy(at_least_float32(logits), y, reduction="none")
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
     """``(n,)`` from logits ``(n, K)``, in float32; positive exactly where another class wins."""
-    logits = logits.float()
+    logits = at_least_float32(logits)
     true = logits.gather(1, y[:, None])[:, 0]
     return logits.scatter(1, y[:, None], -float("inf")).amax(1) - true
 
@@ -37,7 +39,7 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
     """
     if logits.shape[1] < 3:
         raise ValueError(f"the DLR loss was asked for with {logits.shape[1]} classes; it needs 3, use margin.")
-    top = logits.float().topk(3, dim=1).values
+    top = at_least_float32(logits).topk(3, dim=1).values
     return margin(logits, y) / (top[:, 0] - top[:, 2] + 1e-12)
 
 

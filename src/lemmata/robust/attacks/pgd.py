@@ -130,7 +130,7 @@ def _restart(ascend: _Ascent, x: Tensor, y: Tensor, restarts: int, random_start:
         point, fails, height = ascend.run(x[rows], y[rows], delta)
         better = fails | (height > loss[rows]) | ~torch.isfinite(loss[rows])
         best[rows] = torch.where(_per_image(better, point), point, best[rows])
-        loss[rows], wrong[rows] = torch.where(better, height, loss[rows]), fails
+        loss[rows], wrong[rows] = torch.where(better, height.to(loss.dtype), loss[rows]), fails
     return best
 
 

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from lemmata.robust.checks import check_number, check_share, check_whole
+from lemmata.robust.checks import check_confidence, check_number, check_share, check_whole
 from lemmata.robust.labels import relaxed_cross_entropy
 from lemmata.robust.methods.class_stats import ClassStats
 from lemmata.robust.methods.method import AdvStep, Common, Method
@@ -32,7 +32,7 @@ class FGSMMEP(Method):
             default.
         samples: number of samples in the data set.
         lam: strength of the regulariser, at least 0.
-        confidence: q of the true class in the relaxed labels, in [0, 1].
+        confidence: q of the true class in the relaxed labels, in (1/K, 1].
         decay: mu in [0, 1].
         reset_every: epochs after which memory and momentum start anew, from 1.
 
@@ -53,7 +53,7 @@ class FGSMMEP(Method):
     ) -> None:
         super().__init__(num_classes, **common)
         check_number("lam", lam, least=0)
-        check_share("confidence", confidence)
+        check_confidence("confidence", confidence, num_classes)
         check_share("decay", decay)
         check_whole("reset_every", reset_every, 1)
         self.lam, self.confidence, self.decay, self.reset_every = lam, confidence, decay, reset_every

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 from torch import Tensor
 
-from lemmata.robust.checks import check_choice, check_number, check_share
+from lemmata.robust.checks import check_choice, check_confidence, check_number
 from lemmata.robust.labels import relaxed_cross_entropy
 from lemmata.robust.methods.method import AdvStep, Common, Method
 from lemmata.robust.methods.penalties import paired
@@ -31,7 +31,7 @@ class FGSMPGI(Method):
         prior: ``batch`` or ``epoch``, which needs ``samples``, and ``index`` in every ``loss``.
         samples: number of samples, for ``prior="epoch"``.
         lam: strength of the regulariser, at least 0; 10 in the authors' code.
-        confidence: q of the true class in the relaxed labels, in [0, 1]; 0.6 in the authors' code for CIFAR-10.
+        confidence: q of the true class in the relaxed labels, in (1/K, 1]; 0.6 in the authors' code for CIFAR-10.
 
     Raises:
         ValueError: an argument out of range.
@@ -50,7 +50,7 @@ class FGSMPGI(Method):
         super().__init__(num_classes, **common)
         check_choice("prior", prior, ("batch", "epoch"))
         check_number("lam", lam, least=0)
-        check_share("confidence", confidence)
+        check_confidence("confidence", confidence, num_classes)
         self.lam, self.confidence = lam, confidence
         self.start = start_of({"batch": "batch_memory", "epoch": "sample_memory"}[prior], self.eps, self.norm, samples)
 

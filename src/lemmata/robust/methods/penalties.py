@@ -11,10 +11,12 @@ proportional to the number of classes present. Logits ``(n, K)``, in float32; re
 import torch
 from torch import Tensor
 
+from lemmata.robust.precision import at_least_float32
+
 
 def paired(a: Tensor, b: Tensor) -> Tensor:
     """Mean over samples of the squared distance."""
-    return (a.float() - b.float()).square().sum(1).mean()
+    return (at_least_float32(a) - at_least_float32(b)).square().sum(1).mean()
 
 
 def by_class(a: Tensor, b: Tensor, y: Tensor, weight: Tensor) -> Tensor:
@@ -24,7 +26,7 @@ def by_class(a: Tensor, b: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         y: classes ``(n,)``.
         weight: of each class ``(K,)``.
     """
-    distance = (a.float() - b.float()).square().mean(1)
+    distance = (at_least_float32(a) - at_least_float32(b)).square().mean(1)
     count = _count(y, len(weight))
     return (weight[y] * distance / count[y]).sum()
 
@@ -38,7 +40,7 @@ def by_group(a: Tensor, b: Tensor, y: Tensor, group: Tensor) -> Tensor:
     """
     mine = group[y]
     place = torch.where(mine < 0, 4, mine)
-    distance = (a.float() - b.float()).square().mean(1)
+    distance = (at_least_float32(a) - at_least_float32(b)).square().mean(1)
     return (torch.where(mine < 0, 0.0, distance / _count(place, 5)[place])).sum()
 
 

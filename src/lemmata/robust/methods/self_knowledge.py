@@ -20,7 +20,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from lemmata.robust.checks import check_choice, check_number, check_share, check_whole
+from lemmata.robust.checks import check_choice, check_confidence, check_number, check_share, check_whole
 from lemmata.robust.labels import relaxed_cross_entropy
 from lemmata.robust.methods.class_stats import ClassStats, groups
 from lemmata.robust.methods.method import AdvStep, Common, Method
@@ -45,7 +45,7 @@ class SelfKnowledge(Method):
             at 0.25 on digits, where 4 made the network constant.
         reg: ``class``, ``group``, ``pgi`` or ``none``.
         relaxation: ``fixed``, ``class`` or ``released`` (above).
-        label_min, label_max: ends of phi, in [0, 1].
+        label_min, label_max: ends of phi, in [0, 1]; above 1/K where they are a label's confidence.
         fixed_weight: with fixed labels the class weight is ``factor`` (phi) or ``accuracy`` (the raw a_c, as the
             release has it).
         class_reduction: ``sum`` over the classes or groups in the batch, as published, or ``mean``, which makes lam
@@ -110,6 +110,9 @@ class SelfKnowledge(Method):
             ("stats", stats, ("epoch", "ema")),
         ):
             check_choice(name, value, choices)
+        check_confidence("label_max", label_max, num_classes)
+        if relaxation != "fixed":
+            check_confidence("label_min", label_min, num_classes)
         if common.get("alpha") is None and init == "uniform":
             self.alpha = 1.25 * self.eps
         self.begin, self.lam, self.reg, self.relaxation = begin, lam, reg, relaxation
@@ -141,7 +144,7 @@ class SelfKnowledge(Method):
 
     def _guided(self) -> bool:
         """Whether the classes' own accuracies are in use."""
-        return self.epoch >= self.begin and self._clean is not None
+        return self.epoch >= self.begin
 
     def _confidence(self, y: Tensor) -> Tensor | float:
         """q of the true class: a number, or one per sample ``(n,)``; under "released" this moves phi on."""

@@ -18,11 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lemmata.robust.attacks.norms import into_box
-from lemmata.robust.checks import check_number, check_share, check_whole
+from lemmata.robust.checks import check_confidence, check_number, check_share, check_whole
 from lemmata.robust.methods.method import AdvStep, Common, Method
 from lemmata.robust.methods.single_step import gradient_at, stepped
 from lemmata.robust.methods.starts import BatchMemory
 from lemmata.robust.modes import Passes
+from lemmata.robust.precision import at_least_float32
 
 
 class TDAT(Method):
@@ -34,7 +35,8 @@ class TDAT(Method):
             default.
         epochs: T, from 1.
         lam: strength of the regulariser, at least 0.
-        beta, gamma_min: of the label schedule, in [0, 1].
+        beta: of the label schedule, in [0, 1].
+        gamma_min: least confidence of the true class, in (1/K, 1].
         memory_decay: weight of the old memory in the new, in [0, 1); 0 as the authors' code runs, 0.75 as it is meant.
 
     Raises:
@@ -55,8 +57,9 @@ class TDAT(Method):
         super().__init__(num_classes, **common)
         check_whole("epochs", epochs, 1)
         check_number("lam", lam, least=0)
-        for name, value in (("beta", beta), ("gamma_min", gamma_min), ("memory_decay", memory_decay)):
+        for name, value in (("beta", beta), ("memory_decay", memory_decay)):
             check_share(name, value)
+        check_confidence("gamma_min", gamma_min, num_classes)
         self.epochs, self.lam, self.beta, self.gamma_min = epochs, lam, beta, gamma_min
         self.memory_decay = memory_decay
         self.start = BatchMemory(self.eps, self.norm)
@@ -74,9 +77,9 @@ class TDAT(Method):
         kept = into_box(self.memory_decay * start + (1 - self.memory_decay) * delta, x)
         self.start.keep(kept, index)
         logits = net((x + delta).clamp(0, 1))
-        fit = F.cross_entropy(logits.float(), y, label_smoothing=1 - gamma)
-        true = torch.softmax(first.float(), 1).gather(1, y[:, None])[:, 0]
-        apart = (first.float() - logits.float()).square().sum(1)
+        fit = F.cross_entropy(at_least_float32(logits), y, label_smoothing=1 - gamma)
+        true = torch.softmax(at_least_float32(first), 1).gather(1, y[:, None])[:, 0]
+        apart = (at_least_float32(first) - at_least_float32(logits)).square().sum(1)
         return AdvStep(fit + self.lam * (apart * torch.tanh(1.0000001 - true)).mean(), logits, None, delta)
 
     def _state(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lemmata.robust.methods.method import AdvStep, Common, Method
 from lemmata.robust.methods.single_step import HALF_SCALE, stepped
 from lemmata.robust.modes import Passes
 from lemmata.robust.noise import normal_like
+from lemmata.robust.precision import at_least_float32
 
 START = 1e-3
 
@@ -64,10 +65,10 @@ class TRADES(Method):
             delta = stepped(x, delta, gradient, self.alpha, self.eps, self.norm)
         clean = net(x)
         logits = net((x + delta).clamp(0, 1))
-        loss = relaxed_cross_entropy(clean, y, 1.0) + self.beta * _divergence(F.log_softmax(clean.float(), 1), logits)
-        return AdvStep(loss.mean(), logits, clean, delta)
+        apart = _divergence(F.log_softmax(at_least_float32(clean), 1), logits)
+        return AdvStep((relaxed_cross_entropy(clean, y, 1.0) + self.beta * apart).mean(), logits, clean, delta)
 
 
 def _divergence(reference: Tensor, logits: Tensor) -> Tensor:
     """``KL(p || softmax(logits))`` per sample ``(n,)``, log p being ``reference`` ``(n, K)``."""
-    return F.kl_div(F.log_softmax(logits.float(), 1), reference, reduction="none", log_target=True).sum(1)
+    return F.kl_div(F.log_softmax(at_least_float32(logits), 1), reference, reduction="none", log_target=True).sum(1)
