@@ -12,7 +12,7 @@ from lemmata.dynamics.rules import GD, TorchRule
 from lemmata.dynamics.stopping import Until
 from lemmata.objectives.margin import Logistic
 from lemmata.objectives.objective import Objective
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import per_cell_names, require, require_whole
 from lemmata.probes.probe import Probe, named
 
 ENGINES = ("auto", "direct", "compressed", "gram")
@@ -118,7 +118,8 @@ class Run:
     def is_value(self, name: str) -> bool:
         """Whether an axis changes numbers only, so that its cells share a tile."""
         part = self.axes()[name]
-        return name == "seed" or (bool(part) and name in getattr(getattr(self, part), "value_fields", ()))
+        owner = getattr(self, part) if part else None
+        return name == "seed" or name in getattr(owner, "value_fields", ()) or name in per_cell_names(owner, "explicit")
 
     def at(self, changes: Mapping[str, Any]) -> "Run":
         """The run with some of its axes changed, in whichever part they belong to.
@@ -127,7 +128,15 @@ class Run:
             ValueError: for a name that is no axis, naming those that are; or a value outside its range.
         """
         axes, grouped = self.axes(), {part: {} for part in (*self._parts, "")}  # type: ignore[var-annotated]
+        own = {f.name for f in dataclasses.fields(self)} - {*_PARTS}
+        if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
+            # Looks beyond the last step fall away.
+            kept = tuple(step for step in self.record if step <= changes["steps"])
+            changes = {"record": kept or (changes["steps"],), **changes}
         for name, value in changes.items():
+            if name in own and name not in axes:
+                grouped[""][name] = value
+                continue
             if name not in axes:
                 raise ValueError(f"axis {name!r} was asked for; this run has the axes {', '.join(sorted(axes))}")
             if name != "seed":
