@@ -10,7 +10,7 @@ PAPER = Paper(
 EXPERIMENTS = {
     "fast-adversarial-digits": Entry(
         "digits",
-        "Single-step adversarial training on digits, eight ways and two radii: what each part of SKG-FAT is worth.",
+        "Single-step adversarial training on digits, seven ways and two radii: what each part of SKG-FAT is worth.",
         smoke=3,
         laptop=1100,
         paper=14000,

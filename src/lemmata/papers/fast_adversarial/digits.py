@@ -17,7 +17,7 @@ from lemmata.papers.fast_adversarial.digits_training import DigitsTraining
 from lemmata.papers.fast_adversarial.figures import bars_by_method
 from lemmata.papers.fast_adversarial.setting import ABSTRACT, OURS, RELEASE
 
-EIGHT = ("fgsm", "fgsm-rs", "bmi-ls", "pgi", "skg", "skg-released", "pgd-at")
+SEVEN = ("fgsm-rs", "skg", "bmi-ls", "pgi", "fgsm", "skg-released", "pgd-at")
 GAINS = (
     ("pgd", "PGD", 0.06),
     ("union", "both", 0.05),
@@ -27,9 +27,9 @@ GAINS = (
 """Variable, its word, and what SKG-FAT gains over FGSM-RS at least, at ε = 0.2."""
 SIZES = {
     "smoke": Size(defence=("fgsm-rs", "skg"), eps=(0.2,), seeds=2, epochs=2, attack_steps=5),
-    "laptop": Size(defence=EIGHT, eps=(0.2, 0.25), seeds=6),
+    "laptop": Size(defence=SEVEN, eps=(0.2, 0.25), seeds=6),
     "paper": Size(
-        defence=(*EIGHT, "n-fgsm", "skg-relaxed", "skg-group", "fgsm-pgi", "fgsm-mep", "tdat", "trades"),
+        defence=(*SEVEN, "n-fgsm", "skg-relaxed", "skg-group", "fgsm-pgi", "fgsm-mep", "tdat", "trades"),
         eps=(0.1, 0.15, 0.2, 0.25, 0.3),
         seeds=12,
     ),

@@ -79,10 +79,18 @@ class DigitsTraining(Body):
         looks = np.unique(np.linspace(0, self.epochs, min(self.looks, self.epochs) + 1).round().astype(int))[1:]
         return {"class": np.arange(CLASSES), "epoch": looks}
 
+    def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
+        """From the second epoch of a short training, a step of PGD-AT being 4.5 times one of FGSM-RS."""
+        slow = [self._set_to(point).defence in ("pgd-at", "trades") for point in points]
+        return self.epochs * _seconds_of_an_epoch(self.batch) * sum(4.5 if one else 1.5 for one in slow)
+
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile, cell by cell."""
-        rows = [self.at({k: v for k, v in point.items() if k != "seed"})._cell(point["seed"]) for point in points]  # type: ignore[attr-defined]
+        rows = [self._set_to(point)._cell(point["seed"]) for point in points]
         return {name: np.array([row[name] for row in rows]) for name in self.variables}
+
+    def _set_to(self, point: Mapping[str, Any]) -> "DigitsTraining":
+        return self.at({name: value for name, value in point.items() if name != "seed"})  # type: ignore[return-value]
 
     def _cell(self, seed: int) -> dict[str, Any]:
         (x, y), test = split(seed)
@@ -148,6 +156,15 @@ class _Looks:
 
 
 _LOOKED = ("look_clean", "look_fgsm", "look_pgd", "train_robust", "entropy")
+
+
+@functools.lru_cache(maxsize=8)
+def _seconds_of_an_epoch(batch: int) -> float:
+    body = DigitsTraining(defence="fgsm-rs", batch=batch, epochs=1, attack_steps=1)
+    body._cell(0)  # the first one also loads code
+    started = time.perf_counter()
+    body._cell(0)
+    return time.perf_counter() - started
 
 
 @functools.lru_cache(maxsize=64)
