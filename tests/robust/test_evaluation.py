@@ -103,7 +103,7 @@ class Four(nn.Module):
 
 def test_autoattack_is_no_weaker_than_pgd_and_puts_the_generator_back():
     pytest.importorskip("pyautoattack")
-    model, batches = Four(), loader(24, 24)
+    model, batches = Four(), loader(12, 12)
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
     report = evaluate_robust(model, batches, ["pgd-50"], eps=0.15, autoattack=True)

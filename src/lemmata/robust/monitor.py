@@ -9,6 +9,7 @@ that minimum wins early in training. Losses and training accuracies show neither
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -131,6 +132,16 @@ class Monitor:
                 f'class_reduction="mean" or a ramp.',
             )
         return entropy
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands, readings left out: tensors, numbers and strings."""
+        predicted = None if self._predicted is None else self._predicted.clone()
+        return {"step": self.step, "fired": dict(self.fired), "predicted": predicted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state_dict`."""
+        self.step, self.fired = state["step"], dict(state["fired"])
+        self._predicted = None if state["predicted"] is None else state["predicted"].clone()
 
     def _fire(self, what: str, message: str) -> None:
         if what not in self.fired:

@@ -29,4 +29,11 @@ EXPERIMENTS = {
         laptop=400,
         paper=2700,
     ),
+    "fast-adversarial-cifar": Entry(
+        "cifar",
+        "CIFAR-10, CIFAR-100, Tiny-ImageNet and ImageNet-100 from files of your own, by two protocols.",
+        smoke=5,
+        laptop=600,
+        paper=600000,
+    ),
 }

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from lemmata.papers.fast_adversarial.setting import LABELS
+from lemmata.report.curves import curves
 from lemmata.report.statistics import seed_interval
 from lemmata.report.style import COLOURS, MARKERS, axis_label, new_figure, styled
 
@@ -137,4 +138,16 @@ def clean_against_robust(data: xr.Dataset, title: str) -> Figure:
         ax.set_ylabel("robust accuracy (PGD-10)")
     for ax in axes[-1]:
         ax.set_xlabel("clean accuracy")
+    return figure
+
+
+def curves_by_method(data: xr.Dataset, names: Sequence[str]) -> Figure:
+    """A panel for each quantity along the steps, a curve for each method."""
+    figure, axes = new_figure(1, len(names), title="Accuracy on test images along training", width=3.6)
+    extra = [dim for dim in data[names[0]].dims if dim not in ("step", "defence", "seed")]
+    kept = data.isel(dict.fromkeys(extra, 0))
+    for place, name in enumerate(names):
+        hue = "defence" if "defence" in kept.dims else None
+        curves(axes[0, place], kept[name], "step", hue, legend=place == len(names) - 1)
+        axes[0, place].set_ylim(0, 1)
     return figure

@@ -5,7 +5,7 @@ at 0.25); seeds 3 to 5 confirm, and every claim is judged on both groups.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lemmata.robust import Method
@@ -43,7 +43,9 @@ def own_strength(name: str, eps: float) -> float:
     return fixed.get(name, 0.3 if eps <= 0.2 else 0.1)
 
 
-def method_of(name: str, eps: float, lam: float | None, epochs: int, samples: int, seed: int) -> "Method":
+def method_of(
+    name: str, eps: float, lam: float | None, epochs: int, samples: int, seed: int, classes: int = CLASSES
+) -> "Method":
     """The method of a name.
 
     Args:
@@ -52,16 +54,17 @@ def method_of(name: str, eps: float, lam: float | None, epochs: int, samples: in
         lam: strength of its regulariser; None takes :func:`own_strength`.
         epochs, samples: of the training, for methods that want to know.
         seed: of its noise.
+        classes: how many.
     """
     from lemmata.robust import FGSMMEP, FGSMPGI, FGSMRS, NFGSM, PGDAT, TDAT, TRADES, SelfKnowledge
 
     strength = own_strength(name, eps) if lam is None else lam
-    ball = {"eps": eps, "seed": seed}
-    knowing: Callable[..., Method] = lambda **options: SelfKnowledge(CLASSES, **{"lam": strength, **ball, **options})  # noqa: E731
+    ball: Any = {"eps": eps, "seed": seed}
+    knowing: Callable[..., Method] = lambda **options: SelfKnowledge(classes, **{"lam": strength, **ball, **options})  # noqa: E731
     makers: dict[str, Callable[[], Method]] = {
-        "fgsm": lambda: FGSMRS(CLASSES, start="zero", **ball),
-        "fgsm-rs": lambda: FGSMRS(CLASSES, **ball),
-        "n-fgsm": lambda: NFGSM(CLASSES, **ball),
+        "fgsm": lambda: FGSMRS(classes, start="zero", **ball),
+        "fgsm-rs": lambda: FGSMRS(classes, **ball),
+        "n-fgsm": lambda: NFGSM(classes, **ball),
         "bmi-ls": lambda: knowing(reg="none"),
         "pgi": lambda: knowing(reg="pgi"),
         "skg": knowing,
@@ -70,10 +73,10 @@ def method_of(name: str, eps: float, lam: float | None, epochs: int, samples: in
         "skg-relaxed": lambda: knowing(relaxation="class"),
         "skg-released": lambda: knowing(relaxation="released"),
         "skg-group": lambda: knowing(reg="group"),
-        "fgsm-pgi": lambda: FGSMPGI(CLASSES, lam=strength, **ball),
-        "fgsm-mep": lambda: FGSMMEP(CLASSES, samples=samples, lam=strength, **ball),
-        "tdat": lambda: TDAT(CLASSES, epochs=epochs, lam=strength, **ball),
-        "pgd-at": lambda: PGDAT(CLASSES, **ball),
-        "trades": lambda: TRADES(CLASSES, beta=strength, **ball),
+        "fgsm-pgi": lambda: FGSMPGI(classes, lam=strength, **ball),
+        "fgsm-mep": lambda: FGSMMEP(classes, samples=samples, lam=strength, **ball),
+        "tdat": lambda: TDAT(classes, epochs=epochs, lam=strength, **ball),
+        "pgd-at": lambda: PGDAT(classes, **ball),
+        "trades": lambda: TRADES(classes, beta=strength, **ball),
     }
     return makers[name]()
