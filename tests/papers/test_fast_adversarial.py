@@ -49,7 +49,8 @@ def test_every_defence_is_a_method_at_its_own_strength(name):
         method.epoch_end()
         losses.append(float(method.loss(model, x[:40], y[:40], torch.arange(40)).loss.detach()))
     without = name in ("fgsm", "fgsm-rs", "n-fgsm", "bmi-ls", "skg-labels", "pgd-at")
-    assert (losses[0] == losses[1]) == without
+    untrained = name == "skg-group"  # its classes are all as bad, so none is in a group yet
+    assert (losses[0] == losses[1]) == (without or untrained)
     assert method.eps == 0.2
 
 
