@@ -2,7 +2,7 @@
 
 One call runs whole cells, with a block of prompts in the lanes; cells are dealt out over as many threads as PyTorch is
 allowed. Built on first use by :mod:`lemmata.compiled`. It takes float32 and float64 on the CPU, whole matrices without
-a causal mask, tanh neurons with or without bias, and tokens small enough to be unrolled; everything else goes by PyTorch.
+a causal mask, tanh neurons with or without bias, and tokens small enough to be unrolled; all else goes by PyTorch.
 """
 
 import ctypes

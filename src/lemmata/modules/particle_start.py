@@ -2,9 +2,9 @@
 
     i.i.d.:  β_{l, m} independent over layers and indices             path:  β_{l, m} = β_m, one draw for all layers
 
-The path start isolates the error of finite depth, as all depths then share one law at every t. Laws: uniform on the ball
-of radius R in all numbers of a particle, the paper's bounded support; and Gaussian, with the spreads that the particles
-name, whose support is not bounded. Reference: Gao et al. 2024, arXiv 2410.23610, section 3.1, "Choice of ρ₀".
+The path start isolates the error of finite depth, as all depths then share one law at every t. Laws: uniform on the
+ball of radius R in all numbers of a particle, the paper's bounded support; and Gaussian, with the spreads that the
+particles name, whose support is not bounded. Reference: Gao et al. 2024, arXiv 2410.23610, section 3.1, "Choice of ρ₀".
 """
 
 from dataclasses import dataclass
@@ -65,9 +65,7 @@ class ParticleStart:
         own = [self._layer(transformer, seeds, width, 0 if self.mode == "path" else l, index) for l in range(layers)]
         return torch.stack(own, 1).to(dtype)
 
-    def _layer(
-        self, transformer: ParticleTransformer, seeds: Tensor, width: int, layer: int, index: Tensor
-    ) -> Tensor:
+    def _layer(self, transformer: ParticleTransformer, seeds: Tensor, width: int, layer: int, index: Tensor) -> Tensor:
         c, m = index.shape
         size = transformer.size(width)
         keys = split(seeds, f"particles/{layer}").unsqueeze(1) + index  # (c, m), mixed once more by the draws

@@ -31,8 +31,8 @@ class ParticleTransformer:
         particles: one per half step, in order.
         half_step: η: 1/2 is the paper's.
         parametrisation: ``"mean-field"`` weighs a half step by η/(LM) and moves particles at speed LM;
-            ``"lazy"`` by η/√(LM), at speed 1, so that a wide network hardly moves; ``"standard"`` by η, at speed 1, with
-            homogeneous parts that start 1/√(LM) smaller. The last two are baselines, not the paper's.
+            ``"lazy"`` by η/√(LM), at speed 1, so that a wide network hardly moves; ``"standard"`` by η, at speed 1,
+            with homogeneous parts that start 1/√(LM) smaller. The last two are baselines, not the paper's.
     """
 
     particles: tuple[Particle, ...] = (Attention(), FeedForward())
