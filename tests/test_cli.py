@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 
 from lemmata import cli
-from lemmata.lab import experiment as registry
+from lemmata.lab import old_experiment as registry
 from lemmata.lab.claims import Claim, Finding, converged
-from lemmata.lab.experiment import Experiment, Option, Paper, register
+from lemmata.lab.old_experiment import Experiment, Option, Paper, register
 from lemmata.sweep import Axis, Grid, Variable
 
 

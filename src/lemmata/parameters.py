@@ -85,7 +85,7 @@ class Parameter:
         """
         if value is None and self.optional:
             return
-        if not isinstance(value, str | Real) and hasattr(value, "tolist") and getattr(value, "ndim", 0):
+        if not isinstance(value, str | Real) and hasattr(value, "tolist") and getattr(value, "ndim", False):
             if not self.per_cell:
                 raise OutOfRange(name, value, f"{self.range}, one for all cells of a tile")
             for entry in set(value.reshape(-1).tolist()):
@@ -167,7 +167,7 @@ def check(thing: Any) -> None:
 
 def per_cell_names(thing: Any, coordinates: str = "compressed") -> Iterator[str]:
     """Names of the fields in which cells of one tile may differ, in these coordinates."""
-    for name, says in parameters_of(thing).items():
+    for name, says in parameters_of(thing).items() if thing is not None else ():
         if says.per_cell is True or says.per_cell == coordinates:
             yield name
 

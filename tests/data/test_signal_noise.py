@@ -108,10 +108,10 @@ def test_lifting_keeps_inner_products():
         ({"n": 2.5}, "n = 2.5 was asked for"),
         ({"n": True}, "n = True was asked for"),
         ({"d": 1}, "d = 1 was asked for"),
-        ({"signal": 0.0}, "signal = 0.0 was asked for; signal must be above 0"),
+        ({"signal": 0.0}, "signal = 0.0 was asked for; signal must be a finite number above 0"),
         ({"signal": float("nan")}, "signal = nan"),
         ({"sigma_p": -1.0}, "sigma_p = -1.0"),
-        ({"flip": 0.5}, r"flip = 0.5 was asked for; flip must be in \[0, 0.5\)"),
+        ({"flip": 0.5}, r"flip = 0.5 was asked for; flip must be a finite number of at least 0 and below 0.5"),
         ({"noise": "white"}, "noise = 'white' was asked for; noise must be 'orthogonal' or 'isotropic'"),
     ],
 )

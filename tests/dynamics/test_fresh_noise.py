@@ -10,7 +10,7 @@ from scipy import stats
 import lemmata as lm
 from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import draw
-from tests.oracles.training import denoising as oracle
+from tests.oracles import denoising as oracle
 
 D, N, M, NOISES, STEPS, REPLICATES = 30, 4, 3, 2, 10, 8000
 STEP = {2: 0.02, 3: 0.003}  # per power; heavy tails: a long step makes rare replicates diverge in any law

@@ -117,7 +117,10 @@ def test_convergence_is_a_small_gradient():
         (lambda: lm.train(RUN, 5), "seeds = 5 was asked for; give one seed per cell"),
         (lambda: lm.train(RUN, range(0)), "give one seed per cell"),
         (lambda: lm.Run(None, RUN.net), "data = None was given, which has no sample"),
-        (lambda: lm.SignalNoise(4, 10, "strong"), "signal = 'strong' was asked for; signal must be above 0"),
+        (
+            lambda: lm.SignalNoise(4, 10, "strong"),
+            "signal = 'strong' was asked for; signal must be a finite number above 0",
+        ),
     ],
 )
 def test_what_is_no_run_is_refused(make, message):

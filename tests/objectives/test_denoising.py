@@ -18,7 +18,7 @@ from lemmata.nets.denoiser import TiedDenoiser
 from lemmata.nets.two_layer_cnn import TwoLayerCNN
 from lemmata.objectives.denoising import Denoising, FixedNoiseDenoising, FreshNoiseDenoising, vector_weights
 from lemmata.objectives.objective import Objective, Products
-from tests.oracles.training import denoising as oracle
+from tests.oracles import denoising as oracle
 
 
 def problem(cells=2, n=4, d=30, m=3, power=2, noises=0, coordinates="explicit", weights=None):

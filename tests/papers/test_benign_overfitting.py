@@ -8,7 +8,7 @@ import xarray as xr
 
 from lemmata.lab import readings
 from lemmata.lab.claims import NotMeasurable
-from lemmata.lab.experiment import SIZES, experiments, find
+from lemmata.lab.old_experiment import SIZES, experiments, find
 from lemmata.lab.run_folder import conclude
 from lemmata.papers.benign_overfitting import digits as digits
 from lemmata.papers.benign_overfitting import dimension as dimension

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata.lab.experiment import find
+from lemmata.lab.old_experiment import find
 from lemmata.lab.run_folder import conclude
 from lemmata.papers.parameter_free import checkpointed_training as checkpointed
 from lemmata.papers.parameter_free import cifar as cifar

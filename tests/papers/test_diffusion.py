@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lemmata.lab.experiment import find
+from lemmata.lab.old_experiment import find
 from lemmata.lab.run_folder import conclude
 from lemmata.papers.diffusion import dynamics as diffusion_dynamics
 from lemmata.papers.diffusion import map as diffusion_map

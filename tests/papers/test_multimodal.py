@@ -9,7 +9,7 @@ import xarray as xr
 
 import lemmata as lm
 from lemmata.lab.claims import NotMeasurable
-from lemmata.lab.experiment import SIZES, experiments, find
+from lemmata.lab.old_experiment import SIZES, experiments, find
 from lemmata.lab.run_folder import conclude
 from lemmata.papers.multimodal import colour_training as loop
 from lemmata.papers.multimodal import coloured_digits as digits

@@ -7,7 +7,7 @@ import pytest
 import torch
 import xarray as xr
 
-from lemmata.lab.experiment import SIZES, find
+from lemmata.lab.old_experiment import SIZES, find
 from lemmata.lab.run_folder import conclude
 from lemmata.papers.parameter_free import convex as convex
 from lemmata.papers.parameter_free import digits_networks

@@ -8,7 +8,7 @@ import pytest
 
 import lemmata as lm
 from lemmata.draws import cell_seeds, permutation
-from lemmata.lab.experiment import find
+from lemmata.lab.old_experiment import find
 from lemmata.papers.simclr.fine_tuning import FineTuning
 from lemmata.papers.simclr.setting import first_below, training
 from lemmata.sweep import Grid
@@ -167,7 +167,7 @@ def test_configuring_loads_nothing_heavy():
     import subprocess
 
     code = (
-        "import sys; from lemmata.lab.experiment import experiments;"
+        "import sys; from lemmata.lab.old_experiment import experiments;"
         "[e.grid('laptop') for e in experiments().values()]; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,6 @@ compressed coordinates around the pixels' axes. Training images are drawn per ce
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from lemmata.data.files.images import Images
 from lemmata.data.patches import Own
 from lemmata.data.sample import FreshNoise, TwoPatchSample, Witnesses
 from lemmata.draws import uniform
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter, require_whole
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,20 @@ class ImageNoise:
     """
 
     images: Images
-    n: int
-    sigma_p: float | Tensor = 1.0
-    d: int = 500
-    tests: int = 200
-    seen: int | None = None
-
-    value_fields: ClassVar[tuple[str, ...]] = ("sigma_p",)
+    n: int = parameter("training samples n", int, units="samples", least=2)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
+    d: int = parameter("dimension d of the noise patch", int, least=1, default=500)
+    tests: int = parameter("test images", int, units="images", least=2, default=200)
+    seen: int | None = parameter(
+        "images that the best head sees", int, units="images", least=1, optional=True, default=None
+    )
 
     def __post_init__(self) -> None:
+        check(self)
+        require_whole("d", self.d, self.images.x.shape[1], "the dimension of the noise patch, not below the pixels'")
         classes, counts = np.unique(self.images.y, return_counts=True)
         if len(classes) != 2:
             raise ValueError(f"{self.images.source} has {len(classes)} classes; two are needed, keep two of them")
-        require_whole("n", self.n, 2, "the number of training images")
-        require_whole("d", self.d, self.images.x.shape[1], "the dimension of the noise patch, not below the pixels'")
-        require_whole("tests", self.tests, 2, "the number of test images")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
         if self.seen is not None:
             require_whole(
                 "seen", self.seen, self.n, "the number of images seen before, the n training images among them,"

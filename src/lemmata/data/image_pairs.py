@@ -7,7 +7,6 @@ the counterpart of :class:`~lemmata.SignalNoisePairs` for :class:`~lemmata.Image
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from lemmata.data.image_noise import centre, order
 from lemmata.data.pairs import PairSample, augment
 from lemmata.data.patches import Own
 from lemmata.data.sample import FreshNoise
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter, require_whole
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,19 @@ class ImagePairs:
     """
 
     images: Images
-    pairs: int
-    sigma_p: float | Tensor = 1.0
-    d: int = 500
-    correlation: float | Tensor = 0.0
-
-    value_fields: ClassVar[tuple[str, ...]] = ("sigma_p", "correlation")
+    pairs: int = parameter("unlabelled pairs n₀", int, units="pairs", least=2)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
+    d: int = parameter("dimension d of the noise patch", int, least=1, default=500)
+    correlation: float | Tensor = parameter(
+        "correlation of the two noises of a pair", least=0, most=1, per_cell=True, default=0.0
+    )
 
     def __post_init__(self) -> None:
+        check(self)
+        require_whole("d", self.d, self.images.x.shape[1], "the dimension of the noise patch, not below the pixels'")
         classes, counts = np.unique(self.images.y, return_counts=True)
         if len(classes) != 2:
             raise ValueError(f"{self.images.source} has {len(classes)} classes; two are needed, keep two of them")
-        require_whole("pairs", self.pairs, 2, "the number of pairs, each the others' negative,")
-        require_whole("d", self.d, self.images.x.shape[1], "the dimension of the noise patch, not below the pixels'")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
-        require("correlation", self.correlation, lambda x: 0 <= x <= 1, "in [0, 1]")
         if (self.pairs + 1) // 2 >= counts.min():
             raise ValueError(
                 f"pairs = {self.pairs} were asked for and the smaller class has {counts.min()} images, of which one "

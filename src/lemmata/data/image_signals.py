@@ -8,7 +8,6 @@ letter. The coordinates are the pixels, whatever the engine, so that filters can
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from lemmata.data.files.images import Images
 from lemmata.data.patches import Own
 from lemmata.data.sample import DiffusionSample, FreshNoise
 from lemmata.draws import normal, uniform
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,15 @@ class ImageSignals:
     """
 
     images: Images
-    n: int
-    snr: float | Tensor = 0.2
-    sigma_p: float | Tensor = 1.0
-
-    value_fields: ClassVar[tuple[str, ...]] = ("snr", "sigma_p")
+    n: int = parameter("training samples n", int, units="samples", least=2)
+    snr: float | Tensor = parameter("signal-to-noise ratio SNR", above=0, scale="log", per_cell=True, default=0.2)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
 
     def __post_init__(self) -> None:
+        check(self)
         classes, counts = np.unique(self.images.y, return_counts=True)
         if len(classes) != 2:
             raise ValueError(f"{self.images.source} has {len(classes)} classes; two are needed, keep two of them")
-        require_whole("n", self.n, 2, "the number of training images")
-        require("snr", self.snr, lambda x: x > 0, "above 0")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
         if self.n % 2 or self.n > 2 * counts.min():
             raise ValueError(
                 f"n = {self.n} training images were asked for, half of either class, and the smaller class has "

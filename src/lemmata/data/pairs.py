@@ -9,7 +9,7 @@ do. Our names: ``pairs`` is n_0, ``correlation`` is c (ours), ``signal`` is |mu|
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from lemmata.data.coordinates import compresses, gaussian_rows
 from lemmata.data.labels import labels
 from lemmata.data.patches import Own, Patch, Shared
 from lemmata.data.sample import FreshNoise, Sample
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -80,23 +80,20 @@ class SignalNoisePairs:
     ``signal``, ``sigma_p``, ``correlation`` and (in compressed coordinates) ``d`` may be ``(c,)`` tensors.
     """
 
-    pairs: int
-    d: int | Tensor
-    signal: float | Tensor
-    sigma_p: float | Tensor = 1.0
-    correlation: float | Tensor = 0.0
-    noise: Literal["orthogonal", "isotropic"] = "orthogonal"
-    balanced: bool = True
-
-    value_fields: ClassVar[tuple[str, ...]] = ("signal", "sigma_p", "correlation")
+    pairs: int = parameter("unlabelled pairs n₀", int, units="pairs", least=2)
+    d: int | Tensor = parameter("dimension d", int, least=2, scale="log", per_cell="compressed")
+    signal: float | Tensor = parameter("signal strength ‖μ‖", above=0, scale="log", per_cell=True)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
+    correlation: float | Tensor = parameter(
+        "correlation of the two noises of a pair", least=0, most=1, per_cell=True, default=0.0
+    )
+    noise: Literal["orthogonal", "isotropic"] = parameter(
+        "noise against the signal", str, choices=("orthogonal", "isotropic"), default="orthogonal"
+    )
+    balanced: bool = parameter("balanced classes", bool, default=True)
 
     def __post_init__(self) -> None:
-        require_whole("pairs", self.pairs, 2, "the number of pairs, each the others' negative,")
-        require_whole("d", self.d, 2, "the dimension of a patch")
-        require("signal", self.signal, lambda x: x > 0, "above 0")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
-        require("correlation", self.correlation, lambda x: 0 <= x <= 1, "in [0, 1]")
-        require("noise", self.noise, lambda x: x in ("orthogonal", "isotropic"), "'orthogonal' or 'isotropic'")
+        check(self)
 
     def compresses(self, filters: int) -> bool:
         """Whether compressed coordinates exist, d >= 1 + 2 pairs + filters; otherwise sampling takes explicit ones."""

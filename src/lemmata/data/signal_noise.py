@@ -8,7 +8,7 @@ one (Kou, Chen, Chen, Gu 2023, arXiv 2303.04145). The law is rotation invariant,
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from lemmata.data.labels import labels, nested_labels
 from lemmata.data.patches import Own, Shared
 from lemmata.data.sample import FreshNoise, TwoPatchSample
 from lemmata.draws import uniform
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter, require_whole
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,19 @@ class SignalNoise:
     ``signal``, ``sigma_p``, ``flip`` and (in compressed coordinates) ``d`` may be ``(c,)`` tensors, one value per cell.
     """
 
-    n: int
-    d: int | Tensor
-    signal: float | Tensor
-    sigma_p: float | Tensor = 1.0
-    noise: Literal["orthogonal", "isotropic"] = "orthogonal"
-    flip: float | Tensor = 0.0
-    balanced: bool = True
-    shuffle_patches: bool = False
-
-    value_fields: ClassVar[tuple[str, ...]] = ("signal", "sigma_p", "flip")
+    n: int = parameter("training samples n", int, units="samples", least=1)
+    d: int | Tensor = parameter("dimension d", int, least=2, scale="log", per_cell="compressed")
+    signal: float | Tensor = parameter("signal strength ‖μ‖", above=0, scale="log", per_cell=True)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
+    noise: Literal["orthogonal", "isotropic"] = parameter(
+        "noise against the signal", str, choices=("orthogonal", "isotropic"), default="orthogonal"
+    )
+    flip: float | Tensor = parameter("probability of a flipped label", least=0, below=0.5, per_cell=True, default=0.0)
+    balanced: bool = parameter("balanced classes", bool, default=True)
+    shuffle_patches: bool = parameter("signal patch first or second at random", bool, default=False)
 
     def __post_init__(self) -> None:
-        require_whole("n", self.n, 1, "the number of samples")
-        require_whole("d", self.d, 2, "the dimension of a patch")
-        require("signal", self.signal, lambda x: x > 0, "above 0")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
-        require("flip", self.flip, lambda x: 0 <= x < 0.5, "in [0, 0.5)")
-        require("noise", self.noise, lambda x: x in ("orthogonal", "isotropic"), "'orthogonal' or 'isotropic'")
+        check(self)
 
     def compresses(self, filters: int) -> bool:
         """Whether compressed coordinates exist, d >= 1 + n + filters; otherwise sampling takes explicit ones."""

@@ -8,7 +8,6 @@ rotation invariant, so the signals lie along the first two axes.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from lemmata.data.coordinates import compresses, gaussian_rows
 from lemmata.data.labels import labels
 from lemmata.data.patches import ByClass, Own
 from lemmata.data.sample import DiffusionSample, FreshNoise
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,15 @@ class TwoSignals:
     ``signal``, ``sigma_p`` and (in compressed coordinates) ``d`` may be ``(c,)`` tensors, one value per cell.
     """
 
-    n: int
-    d: int | Tensor
-    signal: float | Tensor
-    sigma_p: float | Tensor = 1.0
-    balanced: bool = True
-    diffusion_noises: int = 0
-
-    value_fields: ClassVar[tuple[str, ...]] = ("signal", "sigma_p")
+    n: int = parameter("training samples n", int, units="samples", least=1)
+    d: int | Tensor = parameter("dimension d", int, least=3, scale="log", per_cell="compressed")
+    signal: float | Tensor = parameter("signal strength ‖μ‖", above=0, scale="log", per_cell=True)
+    sigma_p: float | Tensor = parameter("noise level σp", above=0, scale="log", per_cell=True, default=1.0)
+    balanced: bool = parameter("balanced classes", bool, default=True)
+    diffusion_noises: int = parameter("fixed noises per patch", int, least=0, default=0)
 
     def __post_init__(self) -> None:
-        require_whole("n", self.n, 1, "the number of samples")
-        require_whole("d", self.d, 3, "the dimension of a patch")
-        require("signal", self.signal, lambda x: x > 0, "above 0")
-        require("sigma_p", self.sigma_p, lambda x: x > 0, "above 0")
-        require_whole("diffusion_noises", self.diffusion_noises, 0, "the number of fixed noises per patch")
+        check(self)
 
     @property
     def gaussians(self) -> int:

@@ -12,7 +12,7 @@ from lemmata.dynamics.rules import GD, TorchRule
 from lemmata.dynamics.stopping import Until
 from lemmata.objectives.margin import Logistic
 from lemmata.objectives.objective import Objective
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import per_cell_names, require, require_whole
 from lemmata.probes.probe import Probe, named
 
 ENGINES = ("auto", "direct", "compressed", "gram")
@@ -118,7 +118,8 @@ class Run:
     def is_value(self, name: str) -> bool:
         """Whether an axis changes numbers only, so that its cells share a tile."""
         part = self.axes()[name]
-        return name == "seed" or (bool(part) and name in getattr(getattr(self, part), "value_fields", ()))
+        owner = getattr(self, part) if part else None
+        return name == "seed" or name in getattr(owner, "value_fields", ()) or name in per_cell_names(owner, "explicit")
 
     def at(self, changes: Mapping[str, Any]) -> "Run":
         """The run with some of its axes changed, in whichever part they belong to.

@@ -1,71 +1,25 @@
-"""An experiment is one published result: a grid at three sizes, a body to run over it, claims, predictions and figures.
+"""An experiment is one result: a body to run, sizes, claims, predictions and figures, as values of one file.
 
-It asks one thing of its body, the sweep's: a function from points to arrays. Everything that the command line offers
-(which axes, which options) comes from here, so that nothing outside an experiment's file knows what it is about.
+It asks one thing of its body, the sweep's: a function from points to arrays that says its parameters. Everything the
+command line offers comes from there, so that nothing outside an experiment's file knows what it is about.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lemmata.lab.claims import Claim
+import xarray as xr
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
-
-SIZES = ("smoke", "laptop", "paper")
-"""Seconds, for the tests; about a minute on two cores; the full thing."""
+from lemmata.claims import Claim
+from lemmata.lab.card import SIZES, Card
+from lemmata.lab.size import Size
+from lemmata.parameters import Parameter
+from lemmata.sweep import Axis, Body, Grid, as_body
 
 
-@dataclass(frozen=True)
-class Option:
-    """Something a user may set.
-
-    Args:
-        name: the parameter's name.
-        kind: ``int``, ``float`` or ``str``.
-        help: what it is, in a few words with its unit or range.
-        axis: whether it takes several values and then spans an axis of the grid.
-    """
-
-    name: str
-    kind: type
-    help: str
-    axis: bool = True
-
-    def parse(self, text: str) -> Any:
-        """A value from the command line.
-
-        Raises:
-            ValueError: the text is not of this kind.
-        """
-        try:
-            return self.kind(text)
-        except ValueError:
-            wanted = {int: "whole numbers", float: "numbers"}.get(self.kind, self.kind.__name__)
-            raise ValueError(f"--{self.flag} takes {wanted}, got {text!r}; {self.help}") from None
-
-    @property
-    def flag(self) -> str:
-        """Its name on the command line, without the dashes in front."""
-        return self.name.replace("_", "-")
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a result was published."""
-
-    authors: str
-    title: str
-    arxiv: str
-
-    def __str__(self) -> str:
-        return f"{self.authors}, arXiv {self.arxiv}"
+def _nothing(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -73,107 +27,93 @@ class Experiment:
     """One result, as a table of contents of its file.
 
     Args:
-        name: on the command line, in lower case with hyphens; the file is called the same with underscores.
-        paper: whose result it is.
-        shows: one sentence.
-        grid: size → the points.
-        body: size, then options and single-valued axes by name → what runs at each point.
+        body: a :class:`~lemmata.Run`, a :class:`~lemmata.sweep.Body`, or with ``options`` a function of these.
+        sizes: ``"smoke"``, ``"laptop"``, ``"paper"`` → :class:`~lemmata.lab.Size`.
         claims: what is tested on the dataset.
-        predict: dataset → dataset of theory variables on the same coordinates.
+        predict: dataset → theory variables on the same coordinates, by name.
         figures: dataset with its predictions → file name without ending → figure.
-        options: what a user may set beyond the size.
-        seconds: size → about how long a run takes on one thread of a laptop, for the list.
+        options: what decides how the body is made (a file, a device): parameter by name, given to ``body`` as keywords.
+        card: name, sentence and paper; whoever finds an experiment fills it in.
+
+    Raises:
+        ValueError: for a size that is missing or names no parameter of the body.
     """
 
-    name: str
-    paper: Paper
-    shows: str
-    grid: "Callable[[str], Grid]"
-    body: "Callable[..., Body]"
-    claims: tuple[Claim, ...]
-    predict: "Callable[[xr.Dataset], xr.Dataset]"
-    figures: "Callable[[xr.Dataset], dict[str, Figure]]"
-    options: tuple[Option, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    body: Any
+    sizes: Mapping[str, Size]
+    claims: tuple[Claim, ...] = ()
+    predict: Callable[[xr.Dataset], Mapping[str, xr.DataArray] | xr.Dataset] = _nothing
+    figures: Callable[[xr.Dataset], Mapping[str, Figure]] = _nothing
+    options: Mapping[str, Parameter] = field(default_factory=dict)
+    card: Card | None = None
+
+    def __post_init__(self) -> None:
+        if missing := [name for name in SIZES if name not in self.sizes]:
+            raise ValueError(f"the experiment has no size {missing[0]!r}; give {', '.join(SIZES)}")
+        known = self.parameters()
+        for name, size in self.sizes.items():
+            for value in size.values:
+                if value not in known:
+                    raise ValueError(f"size {name!r} sets {value!r}, which is no parameter; there are {', '.join(known)}")
+
+    @property
+    def name(self) -> str:
+        """On the command line."""
+        return self.card.name if self.card else "experiment"
+
+    def made(self, **options: Any) -> Body:
+        """The body, with options by name."""
+        if not self.options:
+            return as_body(self.body)
+        return as_body(self.body(**{name: value for name, value in options.items() if name in self.options}))
+
+    def parameters(self) -> dict[str, Parameter]:
+        """All that a user may set: the body's parameters but the seed, and the options."""
+        own = self.made().parameters()
+        return {**{name: says for name, says in own.items() if name != "seed"}, **self.options}
 
     def configure(
         self, size: str = "laptop", changes: Mapping[str, Any] | None = None, seeds: int | None = None
-    ) -> "tuple[Body, Grid]":
+    ) -> tuple[Body, Grid]:
         """The body and the grid of a run.
 
         Args:
-            changes: option name → value, or for axes → sequence of values. Values of an axis of the grid replace those
-                it has; one value for another axis is given to the body; several make a new axis, before ``seed``.
-            seeds: number of seeds, at least 1.
+            changes: parameter → one value, or a sequence of values, which spans an axis.
+            seeds: number of seeds, at least 1; by default the size's.
 
         Raises:
-            ValueError: an unknown size or name, no value, or fewer than one seed.
+            ValueError: an unknown size or name, no value, a value outside its range, or fewer than one seed.
         """
-        from lemmata.sweep import Axis, Grid
-
-        if size not in SIZES:
-            raise ValueError(f"size {size!r} was asked for; the sizes are {', '.join(SIZES)}")
-        known = {option.name: option for option in self.options}
-        axes = {axis.name: axis for axis in self.grid(size).axes}
-        fixed: dict[str, Any] = {}
-        for name, value in (changes or {}).items():
+        if size not in self.sizes:
+            raise ValueError(f"size {size!r} was asked for; the sizes are {', '.join(self.sizes)}")
+        chosen, known = self.sizes[size], self.parameters()
+        axes, fixed = dict(chosen.axes), dict(chosen.fixed)
+        for name, given in (changes or {}).items():
             if name not in known:
-                raise ValueError(f"{self.name} has no option {name!r}; it takes {', '.join(known) or 'none'}")
-            if not known[name].axis:
-                fixed[name] = value
-                continue
-            values = tuple(value)
+                raise ValueError(f"{self.name} has no parameter {name!r}; it takes {', '.join(known) or 'none'}")
+            values = tuple(given) if isinstance(given, list | tuple | range) else (given,)
             if not values:
-                raise ValueError(f"axis {name!r} was given no value; give one or leave it out")
-            if name in axes:
-                axes[name] = Axis(name, values, axes[name].units, axes[name].long_name)
-            elif len(values) == 1:
-                fixed[name] = values[0]
+                raise ValueError(f"{name} was given no value; give one or leave it out")
+            for value in values:
+                known[name].check(name, value)
+            if len(values) > 1 and not known[name].axis:
+                raise ValueError(f"{name} was given {len(values)} values; it is one choice for the whole run")
+            if name in axes or len(values) > 1:
+                axes[name] = values
+                fixed.pop(name, None)
             else:
-                axes[name] = Axis(name, values, long_name=known[name].help)
-        if seeds is not None:
-            if seeds < 1 or "seed" not in axes:
-                raise ValueError(
-                    f"{seeds} seeds were asked for; {self.name} takes 1 or more"
-                    if "seed" in axes
-                    else f"{self.name} has no seeds"
-                )
-            axes["seed"] = Axis("seed", tuple(range(seeds)), long_name=axes["seed"].long_name)
-        ordered = [axis for name, axis in axes.items() if name != "seed"] + [
-            axes[name] for name in ("seed",) if name in axes
-        ]
-        return self.body(size, **fixed), Grid(tuple(ordered))
+                fixed[name] = values[0]
+        count = self._seeds(chosen, seeds)
+        options = {name: fixed.pop(name) for name in self.options if name in fixed}
+        body = self.made(**options).at({**chosen.changes, **fixed})
+        made = [Axis(name, values, known[name].units, known[name].label) for name, values in axes.items()]
+        return body, Grid((*made, *([Axis("seed", tuple(range(count)), long_name="seed")] if count else [])))
 
-
-_REGISTERED: dict[str, Experiment] = {}
-
-
-def register(experiment: Experiment) -> Experiment:
-    """Make an experiment known by its name beside those that ship; an earlier one of the same name is replaced."""
-    _REGISTERED[experiment.name] = experiment
-    return experiment
-
-
-def experiments() -> dict[str, Experiment]:
-    """All experiments by name: every module of this folder that has an ``EXPERIMENT``, and those registered."""
-    package = importlib.import_module("lemmata.papers")
-    modules = (
-        importlib.import_module(info.name) for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    )
-    shipped = (module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT"))
-    found = {experiment.name: experiment for experiment in shipped}
-    return dict(sorted({**found, **_REGISTERED}.items()))
-
-
-def find(name: str) -> Experiment:
-    """The experiment of this name.
-
-    Raises:
-        ValueError: there is none; the message lists those there are.
-    """
-    if name in _REGISTERED:
-        return _REGISTERED[name]
-    known = experiments()
-    if name not in known:
-        raise ValueError(f"there is no experiment {name!r}; there are {', '.join(known)}")
-    return known[name]
+    def _seeds(self, size: Size, asked: int | None) -> int:
+        if asked is None:
+            return size.seeds
+        if not size.seeds:
+            raise ValueError(f"{asked} seeds were asked for; {self.name} has no seeds")
+        if asked < 1:
+            raise ValueError(f"{asked} seeds were asked for; {self.name} takes 1 or more")
+        return asked

@@ -1,51 +1,83 @@
-"""What follows a run: predictions and verdicts are computed from the stored dataset and written beside it."""
+"""The folder of a run: its store, what is concluded from it, and how the experiment is found again.
 
+``conclude`` writes predictions and verdicts beside the measurements, once, when a run has ended. All else only reads.
+"""
+
+import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from lemmata.lab.claims import Verdict, verdicts_to_json
-from lemmata.lab.experiment import Experiment, find
+import xarray as xr
 
-if TYPE_CHECKING:
-    import xarray as xr
+from lemmata.claims import Verdict, verdicts_to_json
+from lemmata.lab.card import Card
+from lemmata.lab.cards import card, card_of_file
+from lemmata.lab.experiment import Experiment
+from lemmata.lab.find import load
+from lemmata.sweep import annotate, open_store
 
 DATA = "data.zarr"
 """Name of the store in the folder of a run."""
 
 
-def conclude(experiment: Experiment, size: str, folder: str | Path) -> "tuple[xr.Dataset, list[Verdict]]":
-    """Write predictions, verdicts and the experiment's name into the store of a run that has ended.
+def conclusions(experiment: Experiment, dataset: xr.Dataset, size: str | None) -> tuple[xr.Dataset, list[Verdict]]:
+    """The dataset with its predictions, and the verdict on every claim; nothing is written."""
+    predicted = xr.Dataset(dict(experiment.predict(dataset)))
+    # What was measured is never replaced by a prediction of the same name.
+    merged = dataset.merge(predicted, compat="override", combine_attrs="override")
+    return merged, [claim.check(merged, size) for claim in experiment.claims]
+
+
+def conclude(experiment: Experiment, size: str, folder: str | Path) -> tuple[xr.Dataset, list[Verdict]]:
+    """Write predictions, verdicts and what the experiment is into the store of a run that has ended.
 
     Returns:
-        The dataset with its predictions, in memory, and the verdict on every claim.
+        As :func:`conclusions`.
 
     Raises:
         FileNotFoundError, ValueError, OSError: no whole sweep is there, or it cannot be written.
     """
-    from lemmata.sweep import annotate, open_store
-
     store = Path(folder) / DATA
     measured = open_store(store).load()
-    dataset = measured.merge(experiment.predict(measured), compat="override", combine_attrs="override")
-    verdicts = [claim.check(dataset, size) for claim in experiment.claims]
+    dataset, verdicts = conclusions(experiment, measured, size)
     derived = dataset.drop_vars([*measured.data_vars, *measured.coords], errors="ignore")
-    annotate(store, derived, {"experiment": experiment.name, "size": size, "verdicts": verdicts_to_json(verdicts)})
+    attributes: dict[str, Any] = {"experiment": experiment.name, "size": size, "verdicts": verdicts_to_json(verdicts)}
+    path = experiment.card.path if experiment.card else None
+    if path is not None:
+        attributes |= {"experiment_file": str(path), "experiment_source": path.read_text()}
+    annotate(store, derived, attributes)
     return dataset, verdicts
 
 
-def finished(folder: str | Path) -> tuple[Experiment, str]:
-    """The experiment and the size of a run that has ended.
+def finished(folder: str | Path) -> tuple[Experiment, str, xr.Dataset]:
+    """The experiment, the size and the measurements of a run that has ended.
 
     Raises:
         FileNotFoundError, ValueError: there is none in this folder, or it has not ended.
     """
-    from lemmata.sweep import open_store
-
     store = Path(folder) / DATA
     if not store.exists():
         raise FileNotFoundError(f"{folder} holds no {DATA}; run the experiment first, or give the folder of a run")
     dataset = open_store(store)
-    if "experiment" not in dataset.attrs or not bool(dataset["done"].all()):
-        done, cells = int(dataset["done"].sum()), dataset["done"].size
+    done, cells = int(dataset["done"].sum()), dataset["done"].size
+    if done < cells:
         raise ValueError(f"the run in {folder} has not ended ({done} of {cells} cells); run it again to resume")
-    return find(dataset.attrs["experiment"]), dataset.attrs["size"]
+    for name in ("experiment", "size"):
+        if not isinstance(dataset.attrs.get(name), str):
+            raise ValueError(f"the run in {folder} has all its cells and no conclusions yet; run it again to draw them")
+    return load(_card_of(dataset.attrs)), dataset.attrs["size"], dataset.load()
+
+
+def _card_of(attributes: dict[str, Any]) -> Card:
+    """The card of the experiment that a store names; a user's own comes from its file or from the stored text."""
+    source = attributes.get("experiment_source")
+    if source is None:
+        return card(attributes["experiment"])
+    path = Path(attributes.get("experiment_file", "experiment.py"))
+    if path.is_file() and path.read_text() == source:
+        return card_of_file(path)
+    copy = Path(tempfile.mkdtemp(prefix="lemmata-")) / path.name
+    copy.write_text(source)
+    sys.modules.pop(path.stem, None)
+    return card_of_file(copy)

@@ -7,13 +7,12 @@ is quadratic in the paper. It has no head: the filters are all there is.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
 from lemmata.nets.activations import Activation, Power
 from lemmata.nets.filters import Filters
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,12 @@ class TiedDenoiser(Filters):
     ``init`` may be a ``(c,)`` tensor, one value per cell.
     """
 
-    m: int
-    init: float | Tensor = 1e-3
+    m: int = parameter("filters m", int, units="filters", least=1)
+    init: float | Tensor = parameter("filter scale at the start σ₀", least=0, scale="log", per_cell=True, default=1e-3)
     activation: Activation = field(default_factory=Power)
 
-    value_fields: ClassVar[tuple[str, ...]] = ("init",)
-
     def __post_init__(self) -> None:
-        require_whole("m", self.m, 1, "the number of filters")
-        require("init", self.init, lambda x: x >= 0, "at least 0")
+        check(self)
 
     def stable_step(self, curvature: Tensor) -> Tensor:
         """The step size 2 / S^2 with S^2 = ``curvature`` ``(c,)``.

@@ -7,12 +7,11 @@ It has no other parameters; the projection head is the identity. This is the enc
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from lemmata.nets.filters import Filters
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,11 @@ class LinearEncoder(Filters):
     ``init`` may be a ``(c,)`` tensor, one value per cell.
     """
 
-    m: int
-    init: float | Tensor = 1e-4
-
-    value_fields: ClassVar[tuple[str, ...]] = ("init",)
+    m: int = parameter("half the number of filters m", int, units="filters", least=1)
+    init: float | Tensor = parameter("filter scale at the start σ₀", above=0, scale="log", per_cell=True, default=1e-4)
 
     def __post_init__(self) -> None:
-        require_whole("m", self.m, 1, "half the number of filters")
-        require("init", self.init, lambda x: x > 0, "above 0, as filters at zero never move")
+        check(self)
 
     @property
     def filters(self) -> int:

@@ -7,13 +7,12 @@ in every modality with filters of its own. This is the encoder of Huang, Han, Ch
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
 from lemmata.nets.activations import Activation, ReLU
 from lemmata.nets.filters import Filters
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,12 @@ class PatchEncoder(Filters):
     ``init`` may be a ``(c,)`` tensor, one value per cell.
     """
 
-    m: int
-    init: float | Tensor = 1e-3
+    m: int = parameter("features m", int, units="filters", least=1)
+    init: float | Tensor = parameter("filter scale at the start σ₀", above=0, scale="log", per_cell=True, default=1e-3)
     activation: Activation = field(default_factory=ReLU)
 
-    value_fields: ClassVar[tuple[str, ...]] = ("init",)
-
     def __post_init__(self) -> None:
-        require_whole("m", self.m, 1, "the number of features")
-        require("init", self.init, lambda x: x > 0, "above 0")
+        check(self)
 
     def features(self, signal: Tensor, noise: Tensor) -> Tensor:
         """h ``(..., r, n)`` from the pre-activations ``(..., r, n)`` of both patches."""

@@ -8,7 +8,7 @@ Chen, Gu 2023 (arXiv 2303.04145). Our names: ``m`` is m, ``v0`` the scale of the
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from lemmata.cells import per_cell
 from lemmata.draws import normal
 from lemmata.nets.activations import Activation, ReLU
 from lemmata.nets.filters import Filters
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,19 @@ class TwoLayerCNN(Filters):
     ``v0`` and ``init`` may be ``(c,)`` tensors, one value per cell.
     """
 
-    m: int
-    v0: float | Tensor = 0.5
-    init: float | Tensor = 1e-3
+    m: int = parameter("filters m of either sign", int, units="filters", least=1)
+    v0: float | Tensor = parameter("output scale at the start v₀", above=0, scale="log", per_cell=True, default=0.5)
+    init: float | Tensor = parameter("filter scale at the start σ₀", least=0, scale="log", per_cell=True, default=1e-3)
     activation: Activation = field(default_factory=ReLU)
-    train_output: bool = True
-    per_patch_output: bool = False
-    output_init: Literal["signs", "normal"] = "signs"
-    divide_by_m: bool = False
-
-    value_fields: ClassVar[tuple[str, ...]] = ("v0", "init")
+    train_output: bool = parameter("output weights move", bool, default=True)
+    per_patch_output: bool = parameter("output weights for each patch", bool, default=False)
+    output_init: Literal["signs", "normal"] = parameter(
+        "output weights at the start", str, choices=("signs", "normal"), default="signs"
+    )
+    divide_by_m: bool = parameter("output divided by m", bool, default=False)
 
     def __post_init__(self) -> None:
-        require_whole("m", self.m, 1, "the number of filters per sign")
-        require("v0", self.v0, lambda x: x > 0, "above 0")
-        require("init", self.init, lambda x: x >= 0, "at least 0")
-        require("output_init", self.output_init, lambda x: x in ("signs", "normal"), "'signs' or 'normal'")
+        check(self)
 
     @property
     def filters(self) -> int:

@@ -7,133 +7,89 @@ signal at d = 10⁹ and activations stay as drawn.) κ: Kou, Chen, Chen, Gu 2023
 Cao, Zou 2024, arXiv 2410.19139.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
-from lemmata.lab import readings
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, converged
-from lemmata.lab.experiment import SIZES, Experiment, Option
-from lemmata.papers.benign_overfitting import setting as family
-from lemmata.papers.benign_overfitting import theory as benign
-from lemmata.papers.benign_overfitting.phase_diagram import fits_training_data
-from lemmata.sweep.bodies.reparametrised import Reparametrised
+import xarray as xr
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
+from lemmata.claims import Finding, alike, among, claim, extremes, need, one_of_each, usable
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.benign_overfitting import setting, theory
+from lemmata.parameters import Parameter
+from lemmata.report.curves import curves
+from lemmata.report.style import new_figure
+from lemmata.sweep import derived
 
-    from lemmata.sweep import Body, Grid
-
-QUIET = 0.04
-"""The start's noise over the signal on a fresh point at a margin of five: as σ0 = 1e-3 gives at d = 2000, ‖μ‖ = 5."""
-_MARGIN = 5.0
+QUIET, MARGIN = 0.04, 5.0
+"""The start's noise over the signal on a fresh point at this margin: as σ0 = 1e-3 gives at d = 2000, ‖μ‖ = 5."""
 
 
-def grid(size: str) -> "Grid":
-    """Dimension by κ at several multiples of v*."""
-    from lemmata.sweep import Grid
-
-    d, kappa, relative, seeds = {
-        "smoke": ((10**3, 10**9), (0.5, 1.0, 4.0), (5.0,), 3),
-        "laptop": ((10**3, 10**5, 10**7, 10**9), (0.5, 1.0, 2.0, 4.0, 8.0, 16.0), (0.05, 5.0), 12),
-        "paper": (tuple(10**k for k in range(3, 10)), tuple(2.0**k for k in range(-3, 6)), (0.05, 0.5, 5.0), 100),
-    }[size]
-    axes = {"relative_v0": relative, "d": d, "kappa": kappa, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
+def at_fixed_kappa(
+    kappa: float, relative_v0: float, *, n: int, d: int, m: int, sigma_p: float
+) -> Mapping[str, float]:
+    """‖μ‖, v0 and σ0 of a point given by κ and v0/v*."""
+    signal = theory.signal_at_kappa(kappa, n, d, sigma_p)
+    v0 = relative_v0 * theory.balanced_scale(n, signal, d, m, sigma_p)
+    output = max(v0, theory.v0c(n, signal, d, m, sigma_p, margin=MARGIN))
+    init = QUIET / output * theory.output_limit(n, signal, d, m, 1.0, sigma_p, margin=MARGIN)
+    return {"signal": float(signal), "v0": float(v0), "init": float(init)}
 
 
-@dataclass(frozen=True)
-class AtFixedKappa:
-    """A point given by κ, v0/v* and d, as one given by ‖μ‖, v0 and σ0."""
-
-    n: int
-    m: int
-    sigma_p: float
-
-    def __call__(self, point: dict[str, Any]) -> dict[str, Any]:
-        own = {name: value for name, value in point.items() if name not in ("kappa", "relative_v0")}
-        here = {"n": self.n, "m": self.m, "sigma_p": self.sigma_p, **own}
-        n, m, sigma_p, d = here["n"], here["m"], here["sigma_p"], point["d"]
-        signal = (point["kappa"] * sigma_p**4 * d / n) ** 0.25
-        v0 = point["relative_v0"] * benign.balanced_scale(n, signal, d, m, sigma_p)
-        output = max(v0, benign.v0c(n, signal, d, m, sigma_p, margin=_MARGIN))
-        init = QUIET / output * benign.output_limit(n, signal, d, m, 1.0, sigma_p, margin=_MARGIN)
-        return {**own, "signal": signal, "v0": v0, "init": init}
-
-
-def body(size: str, **changes: Any) -> "Body":
-    """Training at points given by κ and v0/v* instead of signal and v0."""
-    fixed = {"n": 40, "m": 20 if size == "paper" else 10, "sigma_p": 1.0, **changes}
-    change = AtFixedKappa(fixed["n"], fixed["m"], fixed["sigma_p"])
-    return Reparametrised(family.training(size, **fixed), ("kappa", "relative_v0"), change)
-
-
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
-    """The error that κ alone predicts, the same at every d."""
-    import xarray as xr
-
-    error = xr.apply_ufunc(benign.error_from_kappa, dataset["kappa"])
-    return xr.Dataset({"test_error_predicted": error.assign_attrs(long_name="predicted test error")})
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def dimension_drops_out(dataset: "xr.Dataset") -> Finding:
-    """Largest ratio of mean test errors between dimensions, at equal κ."""
-    error = converged(dataset).dataset["test_error"].mean("seed")
-    if error.sizes.get("d", 1) < 2:
-        raise NotMeasurable("needs several dimensions")
-    spread = (error.max("d") / error.min("d")).max([dim for dim in error.dims if dim not in ("d", "kappa")])
-    low = spread.where(spread["kappa"] <= 4, drop=True)
-    if not low.size:
-        raise NotMeasurable("needs κ ≤ 4")
-    all_of_them = ", ".join(f"×{float(value):.2f} at κ = {float(value['kappa']):g}" for value in spread)
-    return Finding(
-        holds=float(low.max()) < 1.25,
-        measured=f"×{float(low.max()):.2f} between d = {dataset['d'].values[0]:.0e} and {dataset['d'].values[-1]:.0e}",
-        predicted="no dependence on d",
-        tolerance="within ×1.25 for κ ≤ 4",
-        detail=all_of_them,
-    )
-
-
-CLAIMS = (
-    Claim(
-        "fits-training-data",
-        "every network fits its training data, noise included",
-        family.ABSTRACT,
-        fits_training_data,
-        SIZES,
-    ),
-    Claim(
-        "dimension-drops-out",
-        "at fixed κ the test error does not depend on the dimension",
-        "Kou et al. 2023, up to constants; fixed output layer",
-        dimension_drops_out,
-        SIZES,
-    ),
+BODY = derived(
+    setting.RUN,
+    at_fixed_kappa,
+    kappa=Parameter("κ = n‖μ‖⁴/(σp⁴d)", above=0, scale="log"),
+    relative_v0=Parameter("output scale at the start v₀/v*", above=0, scale="log"),
 )
+SIZES = {
+    "smoke": Size(relative_v0=(5.0,), d=(10**3, 10**9), kappa=(0.5, 1.0, 4.0), seeds=3),
+    "laptop": Size(
+        relative_v0=(0.05, 5.0), d=(10**3, 10**5, 10**7, 10**9), kappa=(0.5, 1.0, 2.0, 4.0, 8.0, 16.0), seeds=12
+    ),
+    "paper": Size(
+        relative_v0=(0.05, 0.5, 5.0),
+        d=tuple(10**k for k in range(3, 10)),
+        kappa=tuple(2.0**k for k in range(-3, 6)),
+        seeds=100,
+        m=20,
+        steps=2000,
+    ),
+}
 
 
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
+    """The error that κ alone predicts, the same at every d."""
+    error = xr.apply_ufunc(theory.error_from_kappa, data.kappa)
+    return {"test_error_predicted": error.assign_attrs(long_name="predicted test error", units="1")}
+
+
+@claim("at fixed κ the test error does not depend on the dimension", setting.KOU, sizes=ALL)
+def dimension_drops_out(data: xr.Dataset) -> Finding:
+    """Largest ratio of mean test errors between dimensions, at equal κ up to 4."""
+    need(data, d=2)
+    error = usable(data).test_error.mean("seed")
+    low = among(error, error.kappa <= 4, "κ ≤ 4").dropna("kappa", how="all")
+    spread = (error.max("d") / error.min("d")).max([dim for dim in error.dims if dim not in ("d", "kappa")])
+    dimensions = f"between d = {data.d.values[0]:.0e} and {data.d.values[-1]:.0e}"
+    return alike(1.25, low, over="d", where="for κ ≤ 4", expected="no dependence on d",
+                 format=f"×{{:.2f}} {dimensions}", detail=spread)  # fmt: skip
+
+
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Test error against κ, a curve for each dimension."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = readings.one_of_each(dataset, "relative_v0", "d", "kappa")
-    scales = readings.extremes(chosen, "relative_v0")
-    figure, axes = new_figure(
-        1, len(scales), title="Six orders of magnitude of dimension, nearly one curve" + note, sharey=True
-    )
+    chosen, note = one_of_each(data, "relative_v0", "d", "kappa")
+    scales = extremes(chosen, "relative_v0")
+    title = "Six orders of magnitude of dimension, nearly one curve" + note
+    figure, axes = new_figure(1, len(scales), title=title, sharey=True)
     for ax, scale in zip(axes[0], scales):
+        error = chosen.test_error
         curves(
             ax,
-            chosen["test_error"].sel(relative_v0=scale),
+            error.sel(relative_v0=scale) if "relative_v0" in error.dims else error,
             "kappa",
             "d",
             log="xy",
-            theory=chosen["test_error_predicted"],
+            theory=chosen.test_error_predicted,
             theory_label="predicted for all d",
             legend=ax is axes[0, -1],
             title=f"output scale v₀ = {scale:g} v*",
@@ -143,19 +99,5 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
 
 
 EXPERIMENT = Experiment(
-    name="benign-overfitting-dimension",
-    paper=family.PAPER,
-    shows="At fixed κ the test error hardly changes from d = 10³ to d = 10⁹, at the same cost.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    options=(
-        Option("d", int, "dimension of a patch"),
-        Option("kappa", float, "κ = n‖μ‖⁴/(σp⁴d)"),
-        Option("relative_v0", float, "output scale at the start in units of v*"),
-        *(option for option in family.OPTIONS if option.name in ("n", "m", "sigma_p") or not option.axis),
-    ),
-    seconds={"smoke": 1, "laptop": 8, "paper": 500},
+    BODY, SIZES, claims=(setting.fits_training_data, dimension_drops_out), predict=predict, figures=figures
 )

@@ -5,186 +5,126 @@ From a small start the hidden layer first grows alone until ‖W‖ ≈ ‖v‖,
 ``norm_output`` ‖v‖, ``signal_learning`` ⟨w, jμ⟩, ``noise_memorisation`` ⟨w, ξ⟩.
 """
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.lab import readings
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.experiment import SIZES, Experiment
-from lemmata.papers.benign_overfitting import setting as family
-from lemmata.papers.benign_overfitting import theory as benign
+from lemmata.claims import Finding, above, all_of, at, at_most, below, claim, extremes, need, one_of_each, usable, within
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.benign_overfitting import setting, theory
+from lemmata.papers.benign_overfitting.setting import LARGE, SMALL
+from lemmata.report.curves import curves
+from lemmata.report.style import new_figure
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
-
-LARGE, SMALL = 0.5, 0.005
 RECORD = (*range(0, 100, 2), *range(100, 600, 20), 600, *range(700, 2001, 100))
 """Steps looked at: closely while a small start grows exponentially, then ever less."""
 PROBES = (
     *("train_loss", "signal_learning", "signal_learning_mean", "noise_memorisation", "noise_memorisation_mean"),
     *("norm_hidden", "norm_output", "active_fraction"),
 )
+RUN = replace(setting.RUN, probes=PROBES, record=RECORD)
+SIZES = {
+    "smoke": Size(v0=(SMALL, LARGE), seeds=2),
+    "laptop": Size(v0=(SMALL, 0.02, 0.1, LARGE), seeds=10),
+    "paper": Size(v0=(0.001, SMALL, 0.02, 0.05, 0.1, 0.2, LARGE, 2.0), seeds=50, **setting.LONG),
+}
 
 
-def grid(size: str) -> "Grid":
-    """A few output scales, many seeds."""
-    from lemmata.sweep import Grid
-
-    v0, seeds = {
-        "smoke": ((SMALL, LARGE), 2),
-        "laptop": ((SMALL, 0.02, 0.1, LARGE), 10),
-        "paper": ((0.001, SMALL, 0.02, 0.05, 0.1, 0.2, LARGE, 2.0), 50),
-    }[size]
-    return Grid((family.axis("v0", v0), family.axis("seed", range(seeds))))
-
-
-def body(size: str, **changes: Any) -> "Body":
-    """Training recorded at many steps."""
-    return family.training(size, probes=PROBES, **{"n": 40, "signal": 5.0, "record": RECORD, **changes})
-
-
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Norms and activations along the two-number model of training, started at the initial filters' norm."""
-    import xarray as xr
+    steps = data.step.values
 
-    names = ("v0", "n", "signal", "d", "m", "init", "sigma_p")
-    steps = dataset["step"].values
-
-    def follow(*values: np.ndarray) -> tuple[np.ndarray, ...]:
+    def follow(*values: np.ndarray) -> tuple[Any, ...]:
         v0, n, signal, d, m, init, sigma_p = np.broadcast_arrays(*values)
-        path = benign.training_path(v0, n, signal, d, m, sigma_p=sigma_p, steps=int(steps[-1]), keep=True)
+        path = theory.training_path(v0, n, signal, d, m, sigma_p=sigma_p, steps=int(steps[-1]), keep=True)
         hidden, output = path.hidden[steps], path.output[steps]
-        per_step = hidden / benign.feature_scale(n, signal, d, sigma_p)
+        per_step = hidden / theory.feature_scale(n, signal, d, sigma_p)
         learnt, memorised = per_step * signal**2, per_step * 2 * sigma_p**2 * d / n
         # The measured mean is over all filters and samples of a class, of which the fraction p is active.
-        found = np.sqrt(2 * m * (hidden**2 + init**2 * d)), np.sqrt(2 * m) * output, learnt, benign.ACTIVE * memorised
+        found = np.sqrt(2 * m * (hidden**2 + init**2 * d)), np.sqrt(2 * m) * output, learnt, theory.ACTIVE * memorised
         return tuple(np.moveaxis(part, 0, -1) for part in found)
 
-    values = [xr.DataArray(value) for value in readings.setting(dataset, *names)]
+    values = [data[name] for name in ("v0", "n", "signal", "d", "m", "init", "sigma_p")]
     parts = xr.apply_ufunc(follow, *values, output_core_dims=[["step"]] * 4)
     measured = ("norm_hidden", "norm_output", "signal_learning_mean", "noise_memorisation_mean")
-    return xr.Dataset({f"{name}_predicted": part for name, part in zip(measured, parts)}).assign_coords(step=steps)
+    return {f"{name}_predicted": part.assign_coords(step=data.step) for name, part in zip(measured, parts)}
 
 
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def large_output_stays(dataset: "xr.Dataset") -> Finding:
+@claim("a large output layer hardly moves while the hidden layer learns", setting.ABSTRACT, sizes=ALL)
+def large_output_stays(data: xr.Dataset) -> Finding:
     """Change of the output layer's norm from the first to the last step."""
-    norm = at(converged(dataset).dataset, v0=LARGE)["norm_output"].mean("seed")
-    change = float(norm[-1] / norm[0] - 1)
-    predicted = at(dataset, v0=LARGE)["norm_output_predicted"]
-    return Finding(
-        holds=abs(change) < 0.05,
-        measured=f"‖v‖ changes by {change:+.1%}",
-        predicted=f"{float(predicted[-1] / predicted[0] - 1):+.1%}",
-        tolerance="< 5 %",
+    norm = at(usable(data), v0=LARGE).norm_output.mean("seed")
+    predicted = at(data, v0=LARGE).norm_output_predicted
+    return within(
+        0.05,
+        norm.isel(step=-1),
+        of=norm.isel(step=0),
+        relative=True,
+        format="‖v‖ changes by {:+.1%}",
+        expected=f"{float(predicted[-1] / predicted[0] - 1):+.1%}",
     )
 
 
-def small_start_keeps_ratio(dataset: "xr.Dataset") -> Finding:
+@claim("from a small start both layers grow together and keep their ratio", setting.ABSTRACT, sizes=ALL)
+def small_start_keeps_ratio(data: xr.Dataset) -> Finding:
     """Worst distance of the ratio of norms from 1 after step 60, and growth since."""
-    part = at(converged(dataset).dataset, v0=SMALL)
-    late = part.sel(step=part["step"] >= 60)
-    if late.sizes["step"] < 2:
-        raise NotMeasurable("needs records at several steps from 60 on")
-    hidden, output = late["norm_hidden"].mean("seed"), late["norm_output"].mean("seed")
-    worst = float(abs(hidden / output - 1).max())
+    part = at(usable(data), v0=SMALL)
+    late = among_late(part)
+    hidden, output = late.norm_hidden.mean("seed"), late.norm_output.mean("seed")
     growth = min(float(norm[-1] / norm[0] - 1) for norm in (hidden, output))
-    return Finding(
-        holds=worst <= 0.03 and growth > 0.3,
-        measured=f"‖W‖/‖v‖ within {worst:.1%} of 1 while both grow by {growth:.0%} or more",
-        predicted="ratio 1",
-        tolerance="3 % from step 60 on, growth > 30 %",
+    off = abs(hidden / output - 1)
+    return all_of(
+        at_most(0.03, off, where="from step 60 on", format="‖W‖/‖v‖ within {:.1%} of 1", expected="ratio 1"),
+        above(0.3, growth, format="both grow by {:.0%} or more since", expected="growth"),
     )
 
 
-def norm_gap_is_conserved(dataset: "xr.Dataset") -> Finding:
+def among_late(part: xr.Dataset) -> xr.Dataset:
+    """The records from step 60 on."""
+    late = part.sel(step=part.step >= 60)
+    need(late, step=2)
+    return late
+
+
+@claim("‖W‖² − ‖v‖² stays what it was", "known for gradient flow on homogeneous networks", sizes=ALL)
+def norm_gap_conserved(data: xr.Dataset) -> Finding:
     """Drift of the difference of squared norms along training."""
-    part = at(converged(dataset).dataset, v0=SMALL)
-    gap = benign.norm_gap(part["norm_hidden"], part["norm_output"])
-    drift = float((abs(gap - gap.isel(step=0)).max("step") / part["norm_output"].isel(step=-1) ** 2).max())
-    return Finding(
-        holds=drift < 0.01,
-        measured=f"drifts by {drift:.2%} of the final ‖v‖²",
-        predicted="0 for gradient flow",
-        tolerance="< 1 % at this step size",
-    )
+    part = at(usable(data), v0=SMALL)
+    gap = theory.norm_gap(part.norm_hidden, part.norm_output)
+    drift = abs(gap - gap.isel(step=0)).max("step") / part.norm_output.isel(step=-1) ** 2
+    said = "drifts by {:.2%} of the final ‖v‖²"
+    return below(0.01, drift, where="at this step size", format=said, expected="0 for gradient flow")
 
 
-def final_norms_are_predicted(dataset: "xr.Dataset") -> Finding:
+@claim("two numbers per filter predict the norms of both layers at the end", "derived here", sizes=ALL)
+def final_norms_predicted(data: xr.Dataset) -> Finding:
     """Worst relative error of the predicted norms at the last step."""
-    kept, errors = converged(dataset).dataset, {}
-    for name in ("norm_hidden", "norm_output"):
-        last = kept[name].mean("seed").isel(step=-1)
-        errors[name] = float(abs(dataset[f"{name}_predicted"].isel(step=-1) / last - 1).max())
-    worst = max(errors, key=lambda name: errors[name])
-    return Finding(
-        holds=errors[worst] < 0.05,
-        measured=f"off by {errors[worst]:.1%} at most ({worst})",
-        predicted="two-number model of training",
-        tolerance="< 5 % at every v0",
-    )
+    last = usable(data).isel(step=-1)
+    return all_of(
+        *(
+            within(0.05, data[f"{name}_predicted"].isel(step=-1), of=last[name].mean("seed"), relative=True,
+                   where="at every v0", format=f"{word} off by {{:+.1%}} at most")
+            for name, word in (("norm_hidden", "‖W‖"), ("norm_output", "‖v‖"))
+        ),
+        expected="two-number model of training",
+    )  # fmt: skip
 
 
-CLAIMS = (
-    Claim(
-        "large-output-stays",
-        "a large output layer hardly moves while the hidden layer learns",
-        family.ABSTRACT,
-        large_output_stays,
-        SIZES,
-    ),
-    Claim(
-        "small-start-keeps-ratio",
-        "from a small start both layers grow together and keep their ratio",
-        family.ABSTRACT,
-        small_start_keeps_ratio,
-        SIZES,
-    ),
-    Claim(
-        "norm-gap-conserved",
-        "‖W‖² − ‖v‖² stays what it was",
-        "known for gradient flow on homogeneous networks",
-        norm_gap_is_conserved,
-        SIZES,
-    ),
-    Claim(
-        "final-norms-predicted",
-        "two numbers per filter predict the norms of both layers at the end",
-        "derived here",
-        final_norms_are_predicted,
-        SIZES,
-    ),
-)
+CLAIMS = (large_output_stays, small_start_keeps_ratio, norm_gap_conserved, final_norms_predicted)
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Trajectories, and the ratio of the norms."""
-    return {"trajectories": trajectories(dataset), "ratio": ratio(dataset)}
+    return {"trajectories": trajectories(data), "ratio": ratio(data)}
 
 
-def _first(dataset: "xr.Dataset") -> tuple["xr.Dataset", str]:
-    chosen, note = readings.one_of_each(dataset, "v0", "step", of="norm_output")
-    return chosen.assign_coords(step=chosen["step"].assign_attrs(long_name="gradient steps")), note
-
-
-def trajectories(dataset: "xr.Dataset") -> "Figure":
+def trajectories(data: xr.Dataset) -> Figure:
     """Rows: largest and smallest start; columns: what the filters learn, and the two norms."""
-    import xarray as xr
-
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = _first(dataset)
-    scales = readings.extremes(chosen)
+    chosen, note = one_of_each(data, "v0", "step", of="norm_output")
+    scales = extremes(chosen, "v0")
     figure, axes = new_figure(
         len(scales), 2, title="A large output layer stays, a small one grows with the hidden layer" + note
     )
@@ -196,7 +136,7 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
         ("norm of the layer", {"hidden ‖W‖": "norm_hidden", "output ‖v‖": "norm_output"}),
     )
     for row, v0 in zip(axes, scales):
-        part = chosen.sel(v0=v0) if "v0" in chosen.dims else chosen
+        part = at(chosen, v0=v0)
         for ax, (label, named) in zip(row, pairs):
             which = xr.DataArray(list(named), dims="quantity", attrs={"long_name": ""})
             measured = xr.concat([part[name] for name in named.values()], which).assign_attrs(
@@ -210,12 +150,9 @@ def trajectories(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-def ratio(dataset: "xr.Dataset") -> "Figure":
+def ratio(data: xr.Dataset) -> Figure:
     """The ratio of the layers' norms over steps."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = _first(dataset)
+    chosen, note = one_of_each(data, "v0", "step", of="norm_output")
     figure, axes = new_figure(width=6.5)
     title = "Started small, the two layers come to equal norms and stay there" + note
     measured = (chosen["norm_hidden"] / chosen["norm_output"]).assign_attrs(long_name="ratio of norms ‖W‖/‖v‖")
@@ -225,15 +162,4 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-EXPERIMENT = Experiment(
-    name="benign-overfitting-dynamics",
-    paper=family.PAPER,
-    shows="A large output layer stays where it was; from a small start both layers grow and keep their ratio.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    options=family.OPTIONS,
-    seconds={"smoke": 2, "laptop": 5, "paper": 30},
-)
+EXPERIMENT = Experiment(RUN, SIZES, claims=CLAIMS, predict=predict, figures=figures)

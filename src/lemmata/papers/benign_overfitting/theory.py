@@ -24,6 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lemmata.theory.gaussian import normal_density, normal_tail, relu_moments
+from lemmata.theory.signal_noise import kappa, n_snr2, signal_at_kappa, snr
+
+__all__ = ["kappa", "n_snr2", "signal_at_kappa", "snr"]
 
 Number = Any
 """A float, an array, or anything with numpy's arithmetic, such as ``xarray.DataArray``."""
@@ -33,21 +36,6 @@ ACTIVE = 0.67
 
 
 # -- scales ----------------------------------------------------------------------------------------------------------
-
-
-def snr(signal: Number, d: Number, sigma_p: Number = 1.0) -> Number:
-    """Signal-to-noise ratio ‖μ‖/(σp√d) of one sample. Published: Cao et al. (2022)."""
-    return signal / (sigma_p * d**0.5)
-
-
-def n_snr2(n: Number, signal: Number, d: Number, sigma_p: Number = 1.0) -> Number:
-    """n·SNR², the order of the ratio of signal to noise in a training margin. Published: Kou et al. (2023)."""
-    return n * snr(signal, d, sigma_p) ** 2
-
-
-def kappa(n: Number, signal: Number, d: Number, sigma_p: Number = 1.0) -> Number:
-    """κ = n‖μ‖⁴/(σp⁴d) = n·d·SNR⁴, which decides the test error. Published: Kou et al. (2023), fixed output layer."""
-    return n * signal**4 / (sigma_p**4 * d)
 
 
 def feature_scale(n: Number, signal: Number, d: Number, sigma_p: Number = 1.0, active: Number = ACTIVE) -> Number:

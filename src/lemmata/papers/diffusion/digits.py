@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, at
-from lemmata.lab.experiment import SIZES, Experiment, Option
+from lemmata.lab.old_experiment import SIZES, Experiment, Option
 from lemmata.papers.diffusion import setting as family
 from lemmata.papers.diffusion.setting import CLASSIFIER, DENOISER
 

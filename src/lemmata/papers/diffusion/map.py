@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.papers.diffusion import setting as family
 from lemmata.papers.diffusion import theory as diffusion
 from lemmata.papers.diffusion.setting import CLASSIFIER, DENOISER

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.papers.diffusion import setting as family
 from lemmata.papers.diffusion.setting import DENOISER, HIGH, LOW
 from lemmata.sweep.bodies.reparametrised import Reparametrised

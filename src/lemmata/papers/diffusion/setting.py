@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Converged, NotMeasurable, at, converged
-from lemmata.lab.experiment import Option, Paper
+from lemmata.lab.old_experiment import Option, Paper
 from lemmata.lab.readings import setting
 from lemmata.papers.diffusion import theory as diffusion
 from lemmata.sweep.bodies.reparametrised import Reparametrised

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.papers.diffusion import setting as family
 from lemmata.papers.diffusion.setting import CLASSIFIER, DENOISER, HIGH, LOW
 

@@ -10,7 +10,7 @@ supervision.
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.experiment import Experiment, Option
+from lemmata.lab.old_experiment import Experiment, Option
 from lemmata.papers.multimodal import setting as family
 
 if TYPE_CHECKING:

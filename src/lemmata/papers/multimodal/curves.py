@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Claim, Finding, at
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.papers.multimodal import setting as family
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.lab.readings import setting
 from lemmata.papers.multimodal import setting as family
 from lemmata.papers.multimodal import theory as theory

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Converged, Finding, NotMeasurable, converged
-from lemmata.lab.experiment import Option, Paper
+from lemmata.lab.old_experiment import Option, Paper
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.experiment import SIZES, Experiment, Option
+from lemmata.lab.old_experiment import SIZES, Experiment, Option
 from lemmata.papers.parameter_free.checkpointed_body import CheckpointedBody
 from lemmata.papers.parameter_free.checkpointed_training import Recipe
 from lemmata.papers.parameter_free.digits_networks import schedule

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, converged
-from lemmata.lab.experiment import SIZES, Experiment, Option
+from lemmata.lab.old_experiment import SIZES, Experiment, Option
 from lemmata.papers.parameter_free.checkpointed_body import CheckpointedBody
 from lemmata.papers.parameter_free.checkpointed_training import Recipe
 from lemmata.papers.parameter_free.methods import METHODS, PAPER, Knobs

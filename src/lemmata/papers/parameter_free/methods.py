@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import NotMeasurable
-from lemmata.lab.experiment import Paper
+from lemmata.lab.old_experiment import Paper
 
 if TYPE_CHECKING:
     import xarray as xr

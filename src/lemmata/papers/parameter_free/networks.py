@@ -9,7 +9,7 @@ Adam over its learning rates spans the range from useless to best.
 from typing import TYPE_CHECKING
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.experiment import SIZES, Experiment, Option
+from lemmata.lab.old_experiment import SIZES, Experiment, Option
 from lemmata.papers.parameter_free.digits_networks import NETS, SCHEDULES, DigitsBody
 from lemmata.papers.parameter_free.methods import DEFAULT_SCALE, PAPER, PEERS, PLUS, SOURCE, Knobs, place_of
 

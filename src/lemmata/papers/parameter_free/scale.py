@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.experiment import SIZES, Experiment, Option
+from lemmata.lab.old_experiment import SIZES, Experiment, Option
 from lemmata.papers.parameter_free.logistic_regression import LogisticBody
 from lemmata.papers.parameter_free.methods import METHODS, PAPER, PEERS, PLUS, Knobs
 

@@ -9,7 +9,7 @@ reading. Direct training starts from filters large enough to train at all. Names
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.experiment import SIZES, Experiment, Option
+from lemmata.lab.old_experiment import SIZES, Experiment, Option
 from lemmata.lab.readings import one_of_each
 from lemmata.papers.simclr import setting as family
 

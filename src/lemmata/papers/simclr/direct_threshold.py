@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.lab.readings import one_of_each, setting
 from lemmata.papers.simclr import setting as family
 from lemmata.papers.simclr import theory as theory

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.experiment import Experiment
+from lemmata.lab.old_experiment import Experiment
 from lemmata.lab.readings import one_of_each
 from lemmata.papers.simclr import setting as family
 from lemmata.papers.simclr import theory as theory

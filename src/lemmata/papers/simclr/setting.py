@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lemmata.lab.claims import Converged, converged
-from lemmata.lab.experiment import Option, Paper
+from lemmata.lab.old_experiment import Option, Paper
 from lemmata.lab.readings import setting
 from lemmata.papers.simclr import theory as theory
 

@@ -9,7 +9,7 @@ Zhang, Cao 2024, arXiv 2409.18685. Names: ``pairs`` n0, ``correlation`` c.
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.lab.readings import one_of_each
 from lemmata.papers.simclr import setting as family
 

@@ -10,7 +10,7 @@ prove what early training does and leave open when to stop. Names: ``level`` a.
 from typing import TYPE_CHECKING, Any
 
 from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.experiment import SIZES, Experiment
+from lemmata.lab.old_experiment import SIZES, Experiment
 from lemmata.lab.readings import one_of_each, setting
 from lemmata.papers.simclr import setting as family
 from lemmata.papers.simclr import theory as theory

@@ -1,0 +1,23 @@
+"""``lemmata check``: the claims of a finished run. It reads, and writes nothing."""
+
+import click
+
+from lemmata.commands.outcome import folder_of, print_claims
+from lemmata.commands.refusing import refusing
+from lemmata.lab.run_folder import conclusions, finished
+from lemmata.report.tables import markdown_table
+
+
+@click.command("check")
+@click.argument("name_or_dir")
+@click.option("--markdown", is_flag=True, help="print the table as Markdown")
+def command(name_or_dir: str, markdown: bool) -> int:
+    """Claims of a finished run, measured beside predicted; exit code 1 if one fails."""
+    with refusing():
+        experiment, size, dataset = finished(folder_of(name_or_dir))
+    _, verdicts = conclusions(experiment, dataset, size)
+    if markdown:
+        print(markdown_table(verdicts))
+    else:
+        print_claims(verdicts)
+    return int(any(verdict.holds is False for verdict in verdicts))
