@@ -1,5 +1,6 @@
 """The energy, its gradient by every engine, and the laws of the flow."""
 
+import itertools
 import math
 import os
 from dataclasses import replace
@@ -20,8 +21,9 @@ from tests.members.particles import MEMBERS, Gate
 from tests.oracles import particles as slow
 
 C, L, M, S, N, D = 3, 3, 4, 7, 5, 3
+PAPERS = ParticleTransformer()
 TRANSFORMERS = {
-    "the paper's": ParticleTransformer(),
+    "the paper's": PAPERS,
     "whole steps": ParticleTransformer(half_step=1.0),
     "neurons without bias": ParticleTransformer((Attention(), FeedForward(bias=False))),
     "attention alone": ParticleTransformer((Attention(),)),
@@ -208,7 +210,7 @@ def test_dissipation_accounts_for_the_energy_as_steps_shrink():
     for step in (0.02, 0.01, 0.005):
         state = list(flow(energy, theta, [2.0], FixedStep(step)))[-1]
         residuals.append(flow_probes.dissipation_residual(state))
-    for coarse, fine in zip(residuals, residuals[1:]):
+    for coarse, fine in itertools.pairwise(residuals):
         assert float(((coarse / fine) / 2 - 1).abs().max()) < 0.1  # first order in the step
 
 
@@ -243,23 +245,19 @@ def test_stationarity_and_adjoint_probes_are_their_definitions():
         (lambda: FixedStep(0.0), "step = 0.0"),
         (lambda: FixedStep(torch.tensor([0.5, -1.0])), "step = -1.0"),
         (lambda: EnergyTest(share=1.0), "share = 1.0"),
-        (lambda: problem(ParticleTransformer(), decay=-0.1), "decay = -0.1"),
-        (lambda: list(flow(*problem(ParticleTransformer()), [2.0, 1.0], FixedStep(1.0))), "increasing times"),
-        (lambda: list(optimise(*problem(ParticleTransformer()), [], torch.optim.Adam, 1.0)), "increasing numbers"),
+        (lambda: problem(PAPERS, decay=-0.1), "decay = -0.1"),
+        (lambda: list(flow(*problem(PAPERS), [2.0, 1.0], FixedStep(1.0))), "increasing times"),
+        (lambda: list(optimise(*problem(PAPERS), [], torch.optim.Adam, 1.0)), "increasing numbers"),
         (
-            lambda: ParticleEnergy(
-                ParticleTransformer(), torch.zeros(1, 2, 3, 1), torch.zeros(1, 2), torch.zeros(3, 1)
-            ),
+            lambda: ParticleEnergy(PAPERS, torch.zeros(1, 2, 3, 1), torch.zeros(1, 2), torch.zeros(3, 1)),
             "width of at least 2",
         ),
         (
-            lambda: ParticleEnergy(
-                ParticleTransformer(), torch.zeros(1, 2, 3, 2), torch.zeros(1, 3), torch.zeros(3, 2)
-            ),
+            lambda: ParticleEnergy(PAPERS, torch.zeros(1, 2, 3, 2), torch.zeros(1, 3), torch.zeros(3, 2)),
             "targets",
         ),
         (
-            lambda: list(flow(problem(ParticleTransformer())[0], torch.zeros(C, 1, 1, 2), [1.0], FixedStep(1.0))),
+            lambda: list(flow(problem(PAPERS)[0], torch.zeros(C, 1, 1, 2), [1.0], FixedStep(1.0))),
             "particles of shape",
         ),
     ],

@@ -10,6 +10,7 @@ optimiser of torch in its place is not, and says so.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -104,7 +105,7 @@ def flow(
     Raises:
         ValueError: times that do not increase, or particles that do not fit.
     """
-    if not times or min(times) < 0 or any(b <= a for a, b in zip(times, times[1:])):
+    if not times or min(times) < 0 or any(b <= a for a, b in pairwise(times)):
         raise ValueError(f"recorded times {tuple(times)} were asked for; give increasing times from 0 on")
     state = start(energy, theta, rule.step)
     for target in times:
@@ -169,7 +170,7 @@ def optimise(
             ``torch.optim.SGD`` and rates Δs · speed it is the flow with fixed steps.
         rates: learning rates, one or ``(c,)``.
     """
-    if not records or min(records) < 0 or any(b <= a for a, b in zip(records, records[1:])):
+    if not records or min(records) < 0 or any(b <= a for a, b in pairwise(records)):
         raise ValueError(f"records {tuple(records)} were asked for; give increasing numbers of steps from 0 on")
     state = start(energy, theta)
     state.outside_theory = True

@@ -1,4 +1,4 @@
-"""What is seen of particles along a flow: how far they moved, whether the energy law holds, how near a minimum they are.
+"""What is seen of particles along a flow: how far they moved, whether the energy law holds, how near a minimum is.
 
 All are functions of particles ``(c, L, M, P)`` and give one number per cell. Against a reference network: the output's
 root mean square distance over prompts, and the distance of coupled particles, which bounds the Wasserstein distance of

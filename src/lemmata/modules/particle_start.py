@@ -63,7 +63,10 @@ class ParticleStart:
             )
         index = first.unsqueeze(1) + torch.arange(particles, device=seeds.device)  # (c, m)
         own = [self._layer(transformer, seeds, width, 0 if self.mode == "path" else l, index) for l in range(layers)]
-        return torch.stack(own, 1).to(dtype)
+        drawn = torch.stack(own, 1)
+        if transformer.parametrisation == "standard":
+            drawn[..., transformer.homogeneous(width)] *= (layers * particles) ** -0.5
+        return drawn.to(dtype)
 
     def _layer(self, transformer: ParticleTransformer, seeds: Tensor, width: int, layer: int, index: Tensor) -> Tensor:
         c, m = index.shape

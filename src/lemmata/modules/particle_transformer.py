@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lemmata.modules.attention_particle import Attention
 from lemmata.modules.feed_forward_particle import FeedForward
-from lemmata.modules.particles import Particle
+from lemmata.modules.particles import Particle, Pullback
 from lemmata.parameters import check, parameter
 
 WholePullback = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -116,7 +116,8 @@ class ParticleTransformer:
             keep: what particles computed is kept for the way back; otherwise tokens alone are kept and each half step
                 is computed again, for about half more time and far less memory.
         """
-        weight, steps = self.weight(*theta.shape[1:3]), []
+        weight = self.weight(*theta.shape[1:3])
+        steps: list[Pullback] = []
         for layer in theta.unbind(1):
             for particle, own in zip(self.particles, self.parts(layer, tokens.shape[-1])):
                 before = tokens
@@ -125,7 +126,7 @@ class ParticleTransformer:
                     steps.append(pull)
                 else:
                     moved = particle.act(tokens, own)
-                    steps.append(lambda p, f=particle, at=before, own=own: f.pullback(at, own)[1](p))
+                    steps.append(_again(particle, before, own))
                 tokens = torch.add(before, moved, alpha=weight)
 
         def pull_all(p: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,3 +159,8 @@ class ParticleTransformer:
         """Per half step ``(c, M, part)`` → ``(c, L, M, P)``."""
         halves = len(self.particles)
         return torch.stack([torch.cat(found[l * halves : (l + 1) * halves], -1) for l in range(layers)], 1)
+
+
+def _again(particle: Particle, tokens: Tensor, theta: Tensor) -> Pullback:
+    """The way back through a half step of which nothing was kept."""
+    return lambda p: particle.pullback(tokens, theta)[1](p)
