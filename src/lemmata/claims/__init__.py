@@ -10,9 +10,12 @@ from lemmata.claims.claim import (
     verdicts_from_json,
     verdicts_to_json,
 )
+from lemmata.claims.collapse import Misfit, collapse
 from lemmata.claims.counts import count_at_most, share_at_most
-from lemmata.claims.estimate import Estimate, mean
+from lemmata.claims.estimate import Estimate, Interval, mean
+from lemmata.claims.exponent import drift, exponent, local_exponents
 from lemmata.claims.slices import among, at, extremes, need, one_of_each, worst
+from lemmata.claims.threshold import threshold
 from lemmata.claims.tolerance import (
     above,
     alike,
@@ -31,6 +34,8 @@ __all__ = [
     "Claim",
     "Estimate",
     "Finding",
+    "Interval",
+    "Misfit",
     "NotMeasurable",
     "Verdict",
     "above",
@@ -43,16 +48,21 @@ __all__ = [
     "below",
     "between",
     "claim",
+    "collapse",
     "count_at_most",
+    "drift",
+    "exponent",
     "extremes",
     "factor",
     "in_order",
     "left_out",
+    "local_exponents",
     "mean",
     "need",
     "note",
     "one_of_each",
     "share_at_most",
+    "threshold",
     "unusable",
     "usable",
     "verdicts_from_json",

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from lemmata.claims.estimate import Estimate
+from lemmata.claims.estimate import Estimate, Interval
 from lemmata.claims.slices import Place, say, worst
 
 Number = float | xr.DataArray
-Measured = float | xr.DataArray | Estimate
+Measured = float | xr.DataArray | Estimate | Interval
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Band:
         Raises:
             NotMeasurable: no value is left to measure.
         """
-        if isinstance(measured, Estimate):
+        if isinstance(measured, Estimate | Interval):
             value, low, high = measured.value, measured.low, measured.high
         else:
             value = low = high = measured if isinstance(measured, xr.DataArray) else xr.DataArray(measured)
@@ -74,7 +74,7 @@ class Band:
 
     def matching(self, measured: Measured) -> "Band":
         """The same band with limits that are arrays brought to the labels of what is measured, in its order."""
-        value = measured.value if isinstance(measured, Estimate) else measured
+        value = measured.value if isinstance(measured, Estimate | Interval) else measured
         if not isinstance(value, xr.DataArray):
             return self
         low, high = (

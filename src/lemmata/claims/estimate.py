@@ -22,6 +22,20 @@ from lemmata.claims.claim import NotMeasurable
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Numbers and their intervals, ``(...)`` each: what a tolerance judges."""
+
+    value: xr.DataArray
+    low: xr.DataArray
+    high: xr.DataArray
+
+    def __str__(self) -> str:
+        """``"0.248 [0.241, 0.255]"``, an entry after the other."""
+        rows = zip(*(np.atleast_1d(part.values.ravel()) for part in (self.value, self.low, self.high)))
+        return ", ".join(f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, low, high in rows)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """An array of estimates with simultaneous intervals over seeds.
 
@@ -110,10 +124,14 @@ class Estimate:
         """Missing where ``inside`` is False; the family is what is left."""
         return replace(self, each=self.each.where(inside))
 
+    @property
+    def interval(self) -> Interval:
+        """Value and ends, computed."""
+        return Interval(self.value, self.low, self.high)
+
     def __str__(self) -> str:
         """``"0.248 [0.241, 0.255]"``, an entry after the other."""
-        rows = zip(*(np.atleast_1d(part.values.ravel()) for part in (self.value, self.low, self.high)))
-        return ", ".join(f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, low, high in rows)
+        return str(self.interval)
 
     def _scaled(self, array: xr.DataArray) -> xr.DataArray:
         return xr.apply_ufunc(np.exp, array) if self.log else array

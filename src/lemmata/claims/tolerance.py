@@ -16,10 +16,10 @@ import xarray as xr
 
 from lemmata.claims.band import Band, Measured, Number
 from lemmata.claims.claim import Finding, NotMeasurable
-from lemmata.claims.estimate import Estimate
+from lemmata.claims.estimate import Estimate, Interval
 from lemmata.claims.slices import Place
 
-Detail = str | xr.DataArray | Estimate | Sequence[Any]
+Detail = str | xr.DataArray | Estimate | Interval | Sequence[Any]
 UNDECIDED = "the interval reaches over the limit; more seeds would decide"
 
 
@@ -48,7 +48,7 @@ def between(low: Number, high: Number, measured: Measured, *, unit: Literal["", 
     return judged(Band(low, high, unit=unit, where=said.pop("where", "")), measured, **said)
 
 
-def within(limit: float, measured: Measured, of: Number, *, relative: bool = False, **said: Any) -> Finding:
+def within(limit: float, measured: Number | Estimate, of: Number, *, relative: bool = False, **said: Any) -> Finding:
     """Every entry differs from ``of`` by at most ``limit``, absolute or relative to ``of`` (|m/of − 1| ≤ limit).
 
     Args:
@@ -69,7 +69,7 @@ def within(limit: float, measured: Measured, of: Number, *, relative: bool = Fal
     return judged(Band(-limit, limit, unit="%" if relative else "", where=said.pop("where", "")), off, **said)
 
 
-def factor(limit: float, measured: Measured, of: Number = 1.0, **said: Any) -> Finding:
+def factor(limit: float, measured: Number | Estimate, of: Number = 1.0, **said: Any) -> Finding:
     """Every entry is ``of`` up to a factor, either way: 1/limit ≤ measured/of ≤ limit."""
     ratio = measured.over(of) if isinstance(measured, Estimate) else measured / of
     said.setdefault("expected", "1" if isinstance(of, xr.DataArray) and of.ndim else f"{float(of):.3g}")
@@ -106,12 +106,12 @@ def judged(band: Band, measured: Measured, *, expected: str = "", detail: Detail
     """
     band = band.matching(measured)
     holds, place, low, high = band.judge(measured)
-    value = measured.value if isinstance(measured, Estimate) else measured
+    value = measured.value if isinstance(measured, Estimate | Interval) else measured
     several = isinstance(value, xr.DataArray) and int(value.count()) > 1
     text = format or _default_format(band, several)
     extremes = {"least": float(np.min(value)), "most": float(np.max(value))}
     said = text.format(place.value, low=low.value, high=high.value, place=place, **extremes)
-    if isinstance(measured, Estimate) and "{low" not in text:
+    if isinstance(measured, Estimate | Interval) and "{low" not in text:
         said += f" [{low.value:.3g}, {high.value:.3g}]"
     worst_at = f"worst at {place}" if several and place.where and "{place" not in text else ""
     details = [worst_at, *_told(detail), UNDECIDED if holds is None else ""]
@@ -170,7 +170,7 @@ def _default_format(band: Band, several: bool) -> str:
 def _told(detail: Detail) -> list[str]:
     if isinstance(detail, str):
         return [detail] if detail else []
-    if isinstance(detail, Estimate):
+    if isinstance(detail, Estimate | Interval):
         value, low, high = detail.value, detail.low, detail.high
         cells = [np.unravel_index(k, value.shape) for k in range(value.size)]
         rows = [(value[k], f"{float(value[k]):.3g} [{float(low[k]):.3g}, {float(high[k]):.3g}]") for k in cells]
