@@ -67,7 +67,9 @@ class Coupled(Network):
         first = here.start(seeds, here.layers, here.particles, torch.as_tensor(blocks * here.particles))
         rows = []
         for index, state in enumerate(here.flow(energy, first, steps)):
-            outputs, risk, q = (torch.stack([getattr(r, name)[index] for r in references]) for name in ("outputs", "risk", "energy"))
+            outputs, risk, q = (
+                torch.stack([getattr(r, name)[index] for r in references]) for name in ("outputs", "risk", "energy")
+            )
             theta = torch.stack([here._counterpart(r.theta[index], int(block)) for r, block in zip(references, blocks)])
             rows.append(
                 {

@@ -38,7 +38,9 @@ class Network(Body):
     """A network of particles, its prompts and its flow; what is measured along it is a subclass's."""
 
     layers: int = parameter("layers L", int, units="layers", least=1, most=4096, scale="log", default=8)
-    particles: int = parameter("particles per layer M", int, units="particles", least=1, most=65536, scale="log", default=16)
+    particles: int = parameter(
+        "particles per layer M", int, units="particles", least=1, most=65536, scale="log", default=16
+    )
     prompts: int = parameter("prompts S", int, units="prompts", least=1, default=32)
     tokens: int = parameter("tokens of a prompt n", int, units="tokens", least=2, default=6)
     features: int = parameter("features of a token", int, least=1, default=2)
