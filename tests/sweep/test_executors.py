@@ -157,7 +157,7 @@ def test_a_dask_worker_killed_mid_run_costs_nothing(tmp_path, log):
 @pytest.mark.parametrize("listening", [False, True])
 def test_a_scheduler_that_does_not_answer_is_named_within_ten_seconds(tmp_path, listening, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("lemmata.sweep.executors.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("lemmata.sweep.dask.CONNECT_SECONDS", 1.0)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if listening:  # accepts, and says nothing

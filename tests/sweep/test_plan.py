@@ -64,7 +64,7 @@ def test_without_a_terminal_a_plain_line_now_and_then_and_none_when_not_asked(ca
 
 
 def test_on_a_terminal_a_bar_with_rate_and_time_left(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
     with Report(40, 0) as report:
         report.advance(20)
@@ -72,3 +72,23 @@ def test_on_a_terminal_a_bar_with_rate_and_time_left(capsys, monkeypatch):
     assert "20/40" in shown
     assert "cells/s" in shown
     assert "left" in shown
+
+
+def test_forced_colours_do_not_make_a_pipe_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Report(40, 0) as report:
+        report.advance(20)
+    assert capsys.readouterr().err == ""
+
+
+def test_time_left_is_that_of_recent_tiles(capsys, monkeypatch):
+    """Twenty slow tiles, then quick ones: the slow ones are forgotten."""
+    moments = [0.0, *(10.0 * k for k in range(1, 21)), *(200.0 + k for k in range(1, 41))]
+    clock = iter(moments)
+    monkeypatch.setattr("lemmata.sweep.progress.time.monotonic", lambda: next(clock))
+    with Report(1000, 0) as report:
+        for _ in moments[1:]:
+            report.advance(10)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("1 cells/s, 16 min 00 s left")
+    assert lines[-1].endswith("10 cells/s, 49 s left")

@@ -9,7 +9,8 @@ import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemmata.sweep import Grid, SweepError, Variable, open_store, sweep
+from lemmata.sweep import Grid, SweepError, Variable, open_store, plan, sweep
+from lemmata.sweep.body import run_tile
 from lemmata.sweep.store import open_sweep
 from lemmata.sweep.tile import Tile
 from tests.sweep.bodies import Random, Toy, Trap, Wrong
@@ -58,10 +59,12 @@ def test_the_store_says_what_ran(tmp_path):
         "device": "cpu",
         "rule": {"lr": 0.1, "betas": [0.9, 0.99]},
     }
-    assert set(json.loads(found.attrs["packages"])) == {"torch", "numpy", "xarray", "zarr"}
+    (versions,) = json.loads(found.attrs["versions"])
+    assert set(versions) == {"lemmata", "python", "torch", "numpy", "xarray", "zarr", "cells"}
+    assert versions["cells"] == GRID.cells
     assert found.attrs["device"] == "cpu"
     assert found.attrs["wall_seconds"] > 0
-    assert {"lemmata", "python", "created"} <= set(found.attrs)
+    assert {"lemmata", "created"} <= set(found.attrs)
     assert found.value.attrs == {"units": "m", "long_name": "the value"}
     assert found.value.dims == ("n", "signal", "seed")
 
@@ -146,10 +149,15 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_region_that_is_not_a_whole_chunk_is_refused(tmp_path):
-    with open_sweep(Toy(), GRID, tmp_path / "data.zarr", 5) as store:
-        for seeds in (slice(0, 4), slice(1, 5)):
-            tile = Tile(GRID, 0, (slice(0, 1), slice(0, 1), seeds))
-            with pytest.raises(ValueError, match="not a whole chunk"):
-                store.write(tile, Toy().run(tile.points))
-        assert len(store.pending()) == store.tiles == 6
+def test_a_part_of_a_tile_is_written_beside_what_is_there(tmp_path):
+    planned = plan(Toy(), GRID, cells_per_tile=5)
+    with open_sweep(planned, tmp_path / "data.zarr") as store:
+        first = planned.cut[0]
+        odd = Tile(GRID, 0, first.sides, rest=(1, 3))
+        store.write(odd, run_tile(Toy(), odd.points))
+        assert store.done().ravel()[:5].tolist() == [False, True, False, True, False]
+        left = store.pending()[0]
+        assert left.rest == (0, 2, 4)
+        assert [point["seed"] for point in left.points] == [0, 2, 4]
+    found = sweep(planned, store=tmp_path / "data.zarr", progress=False)
+    assert found.load().equals(sweep(Toy(), GRID, progress=False))

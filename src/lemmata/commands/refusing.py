@@ -20,12 +20,13 @@ def refusing(*kinds: type[Exception]) -> Iterator[None]:
 
     A fault in a claim or a prediction is no refusal: it keeps its traceback.
     """
+    chosen = kinds or (ValueError, TypeError, OSError, ImportError)
     try:
         yield
     except OutOfRange as error:
         flag = flag_of(error.name)
         raise Refused(f"{flag} {_typed(error.value)} was asked for; {flag} must be {error.wanted}") from error
-    except kinds or (ValueError, TypeError, OSError, ImportError) as error:
+    except chosen as error:
         raise Refused(" ".join(str(error).split())) from error
 
 

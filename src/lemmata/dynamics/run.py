@@ -128,7 +128,15 @@ class Run:
             ValueError: for a name that is no axis, naming those that are; or a value outside its range.
         """
         axes, grouped = self.axes(), {part: {} for part in (*self._parts, "")}  # type: ignore[var-annotated]
+        own = {f.name for f in dataclasses.fields(self)} - {*_PARTS}
+        if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
+            # Looks beyond the last step fall away.
+            kept = tuple(step for step in self.record if step <= changes["steps"])
+            changes = {"record": kept or (changes["steps"],), **changes}
         for name, value in changes.items():
+            if name in own and name not in axes:
+                grouped[""][name] = value
+                continue
             if name not in axes:
                 raise ValueError(f"axis {name!r} was asked for; this run has the axes {', '.join(sorted(axes))}")
             if name != "seed":

@@ -1,4 +1,4 @@
-"""How an experiment is described, found and run. A name is imported when it is first used: a card loads nothing else."""
+"""How an experiment is described, found and run. A name is imported when first used: a card loads nothing else."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -4,7 +4,7 @@ A paper's ``__init__`` is its card index::
 
     PAPER = Paper("Shang, Meng, Cao, Zou 2024", "Initialization Matters: ...", "2410.19139")
     EXPERIMENTS = {
-        "benign-overfitting": Entry("phase_diagram", "Test error falls where κ passes one.", smoke=1, laptop=13, paper=5000),
+        "benign-overfitting": Entry("phase_diagram", "Test error falls where κ passes one.", laptop=13, paper=5000),
     }
 """
 
@@ -37,7 +37,7 @@ class Entry:
     Args:
         file: its module in the paper's folder.
         sentence: what it shows.
-        seconds: size → about how long a run takes on one thread of a laptop, as keywords ``smoke``, ``laptop``, ``paper``.
+        seconds: size → about how long a run takes on one thread of a laptop, as keywords ``smoke``, ``laptop``, ...
     """
 
     file: str

@@ -18,7 +18,7 @@ ENTRY_POINTS = "lemmata.experiments"
 
 
 def cards() -> dict[str, Card]:
-    """Every experiment there is, by name: those that ship, in the order of their papers, then those of other packages."""
+    """Every experiment there is, by name: those that ship, by paper, then those of other packages."""
     papers = importlib.import_module("lemmata.papers")
     found: dict[str, Card] = {}
     for info in pkgutil.iter_modules(papers.__path__):

@@ -15,10 +15,11 @@ from lemmata.claims import Claim
 from lemmata.lab.card import SIZES, Card
 from lemmata.lab.size import Size
 from lemmata.parameters import Parameter
-from lemmata.sweep import Axis, Body, Grid, as_body
+from lemmata.sweep import Axis, Body, Grid
+from lemmata.sweep.as_body import as_body
 
 
-def _nothing(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+def _nothing(dataset: xr.Dataset) -> dict[str, Any]:
     return {}
 
 
@@ -54,7 +55,9 @@ class Experiment:
         for name, size in self.sizes.items():
             for value in size.values:
                 if value not in known:
-                    raise ValueError(f"size {name!r} sets {value!r}, which is no parameter; there are {', '.join(known)}")
+                    raise ValueError(
+                        f"size {name!r} sets {value!r}, which is no parameter; there are {', '.join(known)}"
+                    )
 
     @property
     def name(self) -> str:
@@ -104,7 +107,10 @@ class Experiment:
             else:
                 fixed[name] = values[0]
         count = self._seeds(chosen, seeds)
-        options = {name: fixed.pop(name) for name in self.options if name in fixed}
+        given = {**axes, **fixed}
+        options = {name: given[name] for name in self.options if name in given}
+        axes = {name: values for name, values in axes.items() if name not in options}
+        fixed = {name: value for name, value in fixed.items() if name not in options}
         body = self.made(**options).at({**chosen.changes, **fixed})
         made = [Axis(name, values, known[name].units, known[name].label) for name, values in axes.items()]
         return body, Grid((*made, *([Axis("seed", tuple(range(count)), long_name="seed")] if count else [])))

@@ -30,7 +30,9 @@ def load(found: Card) -> Experiment:
             raise
         raise ValueError(f"{found.name} is in the module {module}, which is not installed") from None
     if not isinstance(experiment, Experiment):
-        raise ValueError(f"{found.path or module} holds {experiment!r} as its EXPERIMENT; write EXPERIMENT = Experiment(...)")
+        raise ValueError(
+            f"{found.path or module} holds {experiment!r} as its EXPERIMENT; write EXPERIMENT = Experiment(...)"
+        )
     return dataclasses.replace(experiment, card=found)
 
 

@@ -9,8 +9,11 @@ import numpy as np
 import xarray
 import zarr
 
-from lemmata.sweep.identity import PROVENANCE
-from lemmata.sweep.store import TEXT, consolidate, held, open_store
+from lemmata.sweep.format import COMPRESSORS, PROVENANCE, TEXT
+from lemmata.sweep.location import local_folder
+from lemmata.sweep.lock import held
+from lemmata.sweep.seal import seal, strike
+from lemmata.sweep.store import open_store
 
 
 def annotate(
@@ -34,7 +37,7 @@ def annotate(
         ValueError: a name that the sweep itself measured or recorded, or coordinates that are not the sweep's.
         FileNotFoundError, OSError: no sweep there, or it cannot be written.
     """
-    path, attributes = Path(store), dict(attributes or {})
+    path, attributes = local_folder(store), dict(attributes or {})
     stored = open_store(path)
     derived = variables if isinstance(variables, xarray.Dataset) else xarray.Dataset(variables)
     recorded = json.loads(stored.attrs["sweep"])
@@ -44,7 +47,7 @@ def annotate(
     )
     if own:
         raise ValueError(f"{own[0]!r} was recorded by the sweep in {path}; give what is derived another name")
-    sweeps = {*measured, *recorded["order"], *recorded["coordinates"]}
+    sweeps = {*measured, *recorded["stored"]}
     kept = stored.drop_vars([name for name in derived.variables if name in stored and name not in sweeps])
     for dim, size in derived.sizes.items():
         if dim in kept.sizes and (
@@ -56,15 +59,35 @@ def annotate(
     described = {name: _plain(name, array.attrs) for name, array in fresh.items()}
     added = _plain("attributes", attributes)
     with held(path):
-        group = zarr.open_group(path, mode="r+", use_consolidated=False)
-        for name, array in fresh.items():
-            values = array.values.astype(TEXT) if array.dtype.kind in "UTO" else array.values
-            group.create_array(
-                name, data=values, dimension_names=[*map(str, array.dims)], attributes=described[name], overwrite=True
-            )  # not by xarray, which would put its own attributes in place of the sweep's
-        group.attrs.update(added)
-        consolidate(group.store)
+        _write(path, fresh, described, added)
     return open_store(path)
+
+
+def _write(
+    path: Path, fresh: Mapping[str, xarray.Variable], described: Mapping[str, Any], added: Mapping[str, Any]
+) -> None:
+    """Strike out what was there under the same names, replace its arrays, and enter them.
+
+    Killed in between, the store is whole, and without them.
+    """
+    strike(path, fresh)
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    for name, array in fresh.items():
+        group.create_array(
+            name,
+            data=array.values.astype(TEXT) if array.dtype.kind in "UTO" else array.values,
+            compressors=COMPRESSORS,
+            dimension_names=[*map(str, array.dims)],
+            attributes=described[name],
+            overwrite=True,
+        )  # not by xarray, which would put its own attributes in place of the sweep's
+
+    def enter(attributes: dict[str, Any]) -> None:
+        there = json.loads(attributes["annotated"])
+        names = {kind: sorted({*there[kind], *new}) for kind, new in (("variables", fresh), ("attributes", added))}
+        attributes.update(added, annotated=json.dumps(names))
+
+    seal(path, enter)
 
 
 def _plain(name: str, attributes: Mapping[Any, Any]) -> dict[str, Any]:

@@ -1,5 +1,19 @@
 """What a sweep asks of the thing it runs: a *body* turns points of the grid into arrays, and describes itself.
 
+A body is a frozen dataclass whose fields are parameters; it must name its ``variables`` and ``run``, and inherits the
+rest::
+
+    @dataclass(frozen=True)
+    class Walk(Body):
+        steps: int = parameter("steps t", int, units="steps", least=1, default=100)
+        drift: float = parameter("drift per step", per_cell=True, default=0.0)
+        variables: ClassVar = {"distance": Variable(units="1", long_name="distance from the start")}
+
+        def run(self, points):
+            steps = self.column(points, "steps")
+            noise = [np.random.default_rng(p["seed"]).normal(size=t).sum() for p, t in zip(points, steps)]
+            return {"distance": np.array(noise) + self.column(points, "drift") * steps}
+
 A tile is a pure function of its points: :meth:`Body.run` may depend on the points it is given and on the body's own
 frozen fields, never on the tile they came in, the order of tiles, the clock or global random state. Then a sweep cut
 otherwise, run on other workers, or killed and resumed, gives the same dataset.
@@ -13,17 +27,25 @@ again, removed once the tile is marked done; ``None`` when the sweep has no stor
 ``cells_per_tile=1``. On a cluster the folder must be visible to all workers, as the parent names it by its path.
 """
 
+import dataclasses
 import inspect
-import json
 import math
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from lemmata.sweep.grid import RESERVED, Grid
+from lemmata.parameters import Parameter, check_known, parameters_of
+from lemmata.sweep.grid import Grid
+
+SEED = Parameter("seed", int, least=0, most=2**62, per_cell=True)
+"""The axis of random draws: cells of one seed share them, whatever their other parameters."""
+_PIECE = 8  # cells timed for an estimate
+_SHORT = 0.2  # seconds below which one cell says too little about many
 
 
 @dataclass(frozen=True)
@@ -46,75 +68,114 @@ class Variable:
         return {"f": math.nan, "i": -1, "b": False}[np.dtype(self.dtype).kind]
 
 
-class Body(Protocol):
-    """A function from points to arrays; typically a frozen dataclass, so that workers can be sent a copy."""
+class Body(ABC):
+    """A function from points to arrays; a frozen dataclass, so that workers can be sent a copy."""
 
     @property
+    @abstractmethod
     def variables(self) -> Mapping[str, Variable]:
         """What :meth:`run` returns, by name."""
-        ...
+
+    @abstractmethod
+    def run(self, points: Sequence[dict[str, Any]]) -> Mapping[str, np.ndarray]:
+        """One tile: for each variable an array ``(c, *dims)`` with ``c = len(points)``."""
 
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
-        """Values of each dimension beyond the grid's own, one-dimensional."""
-        ...
+        """Values of each dimension beyond the grid's own, one-dimensional; none."""
+        return {}
+
+    def parameters(self) -> dict[str, Parameter]:
+        """What a user may set, by name: the fields that are parameters, and ``seed``."""
+        return {**parameters_of(self), "seed": SEED}
+
+    def value(self, name: str) -> Any:
+        """What a parameter is set to; None if it is not."""
+        return getattr(self, name, None)
+
+    def at(self, changes: Mapping[str, Any]) -> "Body":
+        """The body with some of its parameters changed.
+
+        Raises:
+            ValueError: a name that is no parameter, or a value outside its range.
+        """
+        check_known(changes, self.parameters(), type(self).__name__)
+        return dataclasses.replace(self, **{name: value for name, value in changes.items() if name != "seed"})  # type: ignore[type-var]
+
+    def column(self, points: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+        """A parameter of every cell ``(c,)``: what its point says, or else what the body is set to."""
+        return np.asarray([point[name] if name in point else self.value(name) for point in points])
 
     def configuration(self) -> dict[str, Any]:
         """Full description of what runs, as JSON; stored, and compared when the sweep is run again."""
-        ...
+        return described(self)
+
+    def check(self, grid: Grid) -> None:
+        """Refuse axes that are no parameters, and values outside their ranges, all of them before anything runs.
+
+        Raises:
+            ValueError: the first one found.
+        """
+        known = {name: says for name, says in self.parameters().items() if says.axis}
+        for axis in grid.axes:
+            for value in axis.values:
+                check_known({axis.name: value}, known, type(self).__name__)
 
     def shape_axes(self, grid: Grid) -> tuple[str, ...]:
         """Axes that change tensor shapes: a tile holds one value of each. The others batch inside a tile."""
-        ...
+        known = self.parameters()
+        return tuple(name for name in grid.names if known[name].per_cell is not True)
 
     def bytes_per_cell(self, point: dict[str, Any]) -> int:
-        """Peak working memory of one cell."""
-        ...
+        """Peak working memory of one cell; 1 MiB unless the body knows better."""
+        return 2**20
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        """Expected time of one tile, measured on a small piece of it."""
-        ...
+        """Expected time of one tile, from one of its cells and, if that is short, a few of them."""
+        single = _seconds(self, points[:1])
+        if single > _SHORT or len(points) == 1:
+            return single * len(points)
+        piece = points[:_PIECE]
+        single, several = _seconds(self, points[:1]), _seconds(self, piece)  # the first run also loads code
+        return single + max(0.0, several - single) / (len(piece) - 1) * (len(points) - 1)
 
-    def run(self, points: Sequence[dict[str, Any]]) -> Mapping[str, np.ndarray]:
-        """One tile: for each variable an array ``(c, *dims)`` with ``c = len(points)``."""
-        ...
+    def computed_from(self) -> tuple[str, ...]:
+        """Parameters from which :meth:`computed` computes others; none."""
+        return ()
 
+    def computed(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Further parameters of a cell that follow from those of its point; stored as coordinates."""
+        return {}
 
-def check_body(body: Body, grid: Grid) -> None:
-    """Refuse a body whose description does not fit itself or the grid."""
-    if not isinstance(grid, Grid):
-        raise TypeError(f"a sweep goes over a lemmata.Grid and was given {grid!r}; write Grid.of(n=(10, 20))")
-    extra = {name: np.asarray(values) for name, values in body.coordinates.items()}
-    for name, values in extra.items():
-        if values.ndim != 1 or not values.size:
-            raise ValueError(f"coordinate {name!r} has shape {values.shape}; give one value per position")
-        if values.dtype.kind not in "fiubU" or (values.dtype.kind == "f" and np.isnan(values).any()):
-            raise ValueError(f"coordinate {name!r} holds {values.dtype} or NaN; give numbers or strings")
-    if not body.variables:
-        raise ValueError("the body names no variables; give at least one, or there is nothing to store")
-    taken = {*grid.names, *extra, *RESERVED}
-    clash = sorted((set(extra) & {*grid.names, *RESERVED}) | (set(body.variables) & taken))
-    if clash:
-        raise ValueError(f"the body's {clash[0]!r} is also an axis, a coordinate or a reserved name; rename it")
-    for name, variable in body.variables.items():
-        missing = [dim for dim in variable.dims if dim not in extra]
-        if missing:
-            raise ValueError(f"variable {name!r} has dimension {missing[0]!r}; add its values to the coordinates")
-        if np.dtype(variable.dtype).kind not in "fib":
-            raise ValueError(f"variable {name!r} is {variable.dtype}; use a float, a signed integer or bool")
-    unknown = [name for name in body.shape_axes(grid) if name not in grid.names]
-    if unknown:
-        raise ValueError(f"shape axis {unknown[0]!r} is not an axis of the grid, which has {', '.join(grid.names)}")
+    def labels(self) -> dict[str, Parameter]:
+        """Labels and units of coordinates that are no parameters: further dimensions, what is computed; none."""
+        return {}
+
+    def versions(self) -> dict[str, str]:
+        """What else than the packages may change numbers, e.g. the compiled kernel in use; stored."""
+        return {}
 
 
-def configuration_of(body: Body) -> dict[str, Any]:
-    """The body's configuration as JSON reads it back (tuples become lists)."""
-    try:
-        return json.loads(json.dumps(body.configuration()))
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"the body's configuration is not JSON ({error}); describe it in numbers, strings, lists, dicts"
-        ) from error
+def _seconds(body: Body, points: Sequence[dict[str, Any]]) -> float:
+    started = time.perf_counter()
+    run_tile(body, points)
+    return time.perf_counter() - started
+
+
+def described(value: Any) -> Any:
+    """A value as JSON can hold it; a dataclass as its fields and, under ``kind``, its class."""
+    if hasattr(value, "describe"):
+        return value.describe()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(key): described(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [described(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def shape_of(variable: Variable, body: Body) -> tuple[int, ...]:

@@ -4,30 +4,19 @@ Workers use one thread each: those of our process pool are told so when they sta
 executor made by the caller is used as it is and left open.
 """
 
-import asyncio
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-CONNECT_SECONDS = 8.0
-"""How long a scheduler may take to answer."""
-
-
-class Serial(Executor):
-    """Runs each call in this process, when it is submitted."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+from lemmata.sweep.dask import connected
+from lemmata.sweep.pool import Pool
+from lemmata.sweep.serial import Serial
 
 
 def check(executor: str | Executor | None) -> None:
@@ -41,8 +30,8 @@ def check(executor: str | Executor | None) -> None:
 
 
 @contextmanager
-def resolve(executor: str | Executor | None) -> Iterator[tuple[Executor, Callable[[], int]]]:
-    """An executor and the number of tiles to keep in flight on it, asked anew each time as clusters grow.
+def resolve(executor: str | Executor | None) -> Iterator[Pool]:
+    """What runs tiles.
 
     Raises:
         ValueError: an unknown name.
@@ -51,28 +40,79 @@ def resolve(executor: str | Executor | None) -> Iterator[tuple[Executor, Callabl
     """
     check(executor)
     if executor is None or executor == "serial" or isinstance(executor, Serial):
-        yield Serial(), lambda: 1
+        with _serial() as pool:
+            yield pool
     elif executor == "processes":
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
-        try:
-            yield pool, lambda: 2 * workers
-        except BaseException:
-            _stop(pool)
-            raise
-        pool.shutdown()
+        with _processes() as pool:
+            yield pool
     elif isinstance(executor, str):
-        with _client(executor) as client:
-            yield client.get_executor(), lambda: 2 * max(1, sum(client.nthreads().values()))
+        with connected(executor) as pool:
+            yield pool
     else:
         workers = getattr(executor, "_max_workers", None) or os.cpu_count() or 1
-        yield executor, lambda: 2 * workers
+        yield Given(executor, 2 * workers)
+
+
+@dataclass
+class Given(Pool):
+    """An executor of the caller's."""
+
+    executor: Executor
+    size: int
+
+    def room(self) -> int:
+        return self.size
+
+
+@contextmanager
+def _serial() -> Iterator[Pool]:
+    serial = Serial()
+    try:
+        yield Given(serial, 1)
+    except BaseException:
+        serial.interrupt()
+        raise
+    serial.shutdown()
+
+
+class _Processes(Pool):
+    """One worker per core; a pool in which one died is replaced by a new one."""
+
+    def __init__(self) -> None:
+        self.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.renew()
+
+    def room(self) -> int:
+        return 2 * self.workers
+
+    def renew(self) -> bool:
+        self.executor = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _start_worker)
+        return True
+
+    def blame(self, error: BaseException) -> str:
+        if not isinstance(error, BrokenExecutor):
+            return ""
+        return (
+            "a worker process died (killed, out of memory, or started by a script without "
+            "'if __name__ == \"__main__\":')"
+        )
+
+
+@contextmanager
+def _processes() -> Iterator[Pool]:
+    pool = _Processes()
+    try:
+        yield pool
+    except BaseException:
+        _stop(pool.executor)
+        raise
+    pool.executor.shutdown()
 
 
 def _start_worker() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    import torch
+    import torch  # by workers alone, after the variables are set
 
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
@@ -87,37 +127,9 @@ def _end_with(wait: Callable[[], None]) -> None:
     os._exit(1)
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
+def _stop(pool: Any) -> None:
     """End the workers now: after an error nobody waits for the tiles still running."""
     processes = list((pool._processes or {}).values())  # terminate_workers() does this from Python 3.14 on
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
-
-
-@contextmanager
-def _client(address: str) -> Iterator[Any]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError(f"executor {address!r} needs Dask; pip install 'lemmata[distributed]'") from error
-    try:
-        # In a thread of its own, as a notebook's thread already has a running event loop.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _knock(address)).result()
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ConnectionError(
-            f"no Dask scheduler answers at {address} within {CONNECT_SECONDS:.0f} s; start one with 'dask scheduler', "
-            "or correct the address"
-        ) from error
-    with client:
-        yield client
-
-
-async def _knock(address: str) -> None:
-    """Shake hands and leave: the client itself waits for ever for a port that is open but says nothing."""
-    from distributed.core import connect
-
-    comm = await asyncio.wait_for(connect(address, timeout=CONNECT_SECONDS), CONNECT_SECONDS)
-    await comm.close()

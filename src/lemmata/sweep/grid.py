@@ -3,14 +3,20 @@
 The order of the axes is the order of the dimensions of the dataset; cells are counted in C order, last axis fastest.
 """
 
+import itertools
+import keyword
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-RESERVED = frozenset({"done"})
+from lemmata.sweep.values import distinct, parse_values, sequence, spread
+
+__all__ = ["RESERVED", "Axis", "Grid", "parse_values"]
+
+RESERVED = frozenset({"done", "point"})
 """Names that the store keeps for itself."""
 
 
@@ -20,13 +26,14 @@ class Axis:
 
     Args:
         name: the parameter's name; it becomes a dimension of the dataset.
-        values: one or more values of one kind (integers beside floats become floats).
-        units: written to the coordinate, e.g. ``"1"`` or ``"samples"``.
-        long_name: what a figure writes on the axis.
+        values: one or more values of one kind (integers beside floats become floats); numbers as they are meant, see
+            :mod:`lemmata.sweep.values`.
+        units: written to the coordinate, e.g. ``"1"`` or ``"samples"``; those of the parameter, if not given.
+        long_name: what a figure writes on the axis; the parameter's label, if not given.
 
     Raises:
         ValueError: no value, a value twice, a non-finite number, values of different kinds, an unusable name.
-        TypeError: a value that is neither number, string nor truth value.
+        TypeError: a value that is neither number, string nor truth value; units or a long name that are no text.
     """
 
     name: str
@@ -35,11 +42,13 @@ class Axis:
     long_name: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise ValueError(f"an axis is named like a parameter, {self.name!r} is not; use letters, digits and _")
-        if self.name in RESERVED:
-            raise ValueError(f"axis {self.name!r}: the store keeps this name for itself; choose another")
-        object.__setattr__(self, "values", _plain(self.name, self.values))
+        check_name(self.name)
+        for what in ("units", "long_name"):
+            if not isinstance(getattr(self, what), str):
+                raise TypeError(f"axis {self.name!r}: {what} = {getattr(self, what)!r} was given; give a text")
+        if isinstance(self.values, dict | set):
+            raise TypeError(f"axis {self.name!r} was given a {type(self.values).__name__}; give its values in order")
+        object.__setattr__(self, "values", distinct(self.name, self.values))
 
     @property
     def array(self) -> np.ndarray:
@@ -49,7 +58,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of axes, e.g. ``Grid.of(n=(10, 20), signal=(1.0, 2.0), seed=range(3))`` with 12 cells.
+    """The product of axes, e.g. ``Grid.of(n=(10, 20), signal=Grid.log(0.5, 8, 10), seed=range(3))`` with 60 cells.
 
     Raises:
         ValueError: no axis, or two axes of one name.
@@ -68,7 +77,17 @@ class Grid:
     @classmethod
     def of(cls, **values: Iterable[Any]) -> "Grid":
         """A grid from ``name=values``; use :class:`Axis` where units or a long name are wanted."""
-        return cls(tuple(Axis(name, _sequence(name, given)) for name, given in values.items()))
+        return cls(tuple(Axis(name, sequence(name, given)) for name, given in values.items()))
+
+    @staticmethod
+    def log(low: float, high: float, count: int) -> tuple[float, ...]:
+        """``count`` values in equal ratios from ``low`` to ``high``, both included; twelve significant digits each."""
+        return spread(low, high, count, "log")
+
+    @staticmethod
+    def linear(low: float, high: float, count: int) -> tuple[float, ...]:
+        """``count`` evenly spaced values from ``low`` to ``high``, both included; twelve significant digits each."""
+        return spread(low, high, count, "linear")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,35 +111,24 @@ class Grid:
         """The parameters of one cell, from one index per axis."""
         return {axis.name: axis.values[i] for axis, i in zip(self.axes, index)}
 
+    def span(self) -> "Grid":
+        """The product of all values that a parameter takes: this grid itself."""
+        return self
 
-def _sequence(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"axis {name!r} needs a sequence of values, got {values!r}; write {name}=({values!r},)")
-    return tuple(values)
+    def varied(self) -> dict[str, tuple[str, tuple[Any, ...]]]:
+        """Each parameter that varies: the dimension along which it does, and its values there."""
+        return {axis.name: (axis.name, axis.values) for axis in self.axes}
+
+    def combinations(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Every combination of values of those axes that are among ``names``; one empty point if none is."""
+        wanted = [axis for axis in self.axes if axis.name in set(names)]
+        for values in itertools.product(*(axis.values for axis in wanted)):
+            yield dict(zip((axis.name for axis in wanted), values))
 
 
-def _plain(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    """Plain Python values of one kind, so that a point reads the same in every process and in JSON."""
-    plain = [value.item() if isinstance(value, np.generic) else value for value in _sequence(name, values)]
-    if not plain:
-        raise ValueError(f"axis {name!r} has no values; give it one or leave it out")
-    wrong = [value for value in plain if not isinstance(value, bool | int | float | str)]
-    if wrong:
-        raise TypeError(f"axis {name!r} takes numbers, strings or truth values, got {wrong[0]!r}; convert it first")
-    kinds = {float if isinstance(value, int) and not isinstance(value, bool) else type(value) for value in plain}
-    if len(kinds) > 1:
-        raise ValueError(f"axis {name!r} mixes {', '.join(sorted(k.__name__ for k in kinds))}; give values of one kind")
-    if any(isinstance(value, float) for value in plain):
-        plain = [float(value) for value in plain]
-        bad = [value for value in plain if not math.isfinite(value)]
-        if bad:
-            raise ValueError(f"axis {name!r} holds {bad[0]}; an axis takes finite numbers, leave it out")
-    large = [value for value in plain if isinstance(value, int) and not -(2**63) <= value < 2**63]
-    if large:
-        raise ValueError(f"axis {name!r} holds {large[0]}, beyond 64-bit integers; use a float or a smaller number")
-    seen: set[Any] = set()
-    for value in plain:
-        if value in seen:
-            raise ValueError(f"axis {name!r} holds {value!r} twice; give each value once")
-        seen.add(value)
-    return tuple(plain)
+def check_name(name: str) -> None:
+    """Refuse what is no name of a parameter, or one that the store keeps for itself."""
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"an axis is named like a parameter, {name!r} is not; use letters, digits and _")
+    if name in RESERVED:
+        raise ValueError(f"axis {name!r}: the store keeps this name for itself; choose another")

@@ -1,49 +1,98 @@
-"""What a sweep will take, before it is run: cells, tiles, memory and time."""
+"""The plan of a sweep: body, cells, tiles and what stands beside the results, found once and handed on.
 
+planned = plan(run, Grid.of(n=(10, 20), seed=range(8)))
+print(planned)             # cells, tiles, memory and expected time, which is measured only now
+dataset = sweep(planned, store="o/data.zarr")
+"""
+
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
 from lemmata.sweep.as_body import as_body
-from lemmata.sweep.body import Body, check_body, shape_of
-from lemmata.sweep.grid import Grid
+from lemmata.sweep.body import Body, shape_of
+from lemmata.sweep.coordinates import Coordinate, coordinates_of
+from lemmata.sweep.grid import RESERVED, Grid
+from lemmata.sweep.points import Points
 from lemmata.sweep.progress import duration
-from lemmata.sweep.tile import Tile, cut, tile_shape
+from lemmata.sweep.tile import Cells, Tile, cut, tile_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """The answer of :func:`explain`; prints as a few lines, and as a table in rich.
+    """What a sweep will do; made by :func:`plan`. Prints as a few lines, and as a table in rich.
 
     Args:
-        grid: the points.
-        tile_shape: lengths of a tile along the grid's axes.
-        tiles: number of tiles.
+        body: what runs.
+        grid: where.
+        tile_shape: lengths of a tile along the grid's dimensions.
+        configuration: full description of the body, as JSON reads it back.
+        coordinates: every parameter and dimension, as they are stored.
         workers: tiles that run at once.
-        tile_bytes: working memory of the largest tile.
-        dataset_bytes: the results, uncompressed.
-        seconds: expected time of the whole sweep on ``workers`` workers.
     """
 
-    grid: Grid
+    body: Body
+    grid: Cells
     tile_shape: tuple[int, ...]
-    tiles: int
-    workers: int
-    tile_bytes: int
-    dataset_bytes: int
-    seconds: float
+    configuration: dict[str, Any]
+    coordinates: tuple[Coordinate, ...]
+    workers: int = 1
+
+    @cached_property
+    def cut(self) -> tuple[Tile, ...]:
+        """The tiles, in order."""
+        return tuple(cut(self.grid, self.tile_shape, self.body.shape_axes(self.grid.span())))
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return len(self.cut)
 
     @property
     def cells(self) -> int:
         return self.grid.cells
 
+    @cached_property
+    def tile_bytes(self) -> int:
+        """Working memory of the largest tile."""
+        return max(self.body.bytes_per_cell(tile.points[0]) * tile.cells for tile, _ in self._shapes)
+
+    @property
+    def dataset_bytes(self) -> int:
+        """The results, uncompressed."""
+        variables = self.body.variables.values()
+        sizes = [np.dtype(v.dtype).itemsize * int(np.prod(shape_of(v, self.body))) for v in variables]
+        return sum(sizes) * self.cells
+
     @property
     def memory_bytes(self) -> int:
         """Working memory of all tiles that run at once."""
         return self.tile_bytes * min(self.workers, self.tiles)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Expected time of the whole sweep on ``workers`` workers; asking measures it.
+
+        It is the body's own estimate for the first tile of each shape, scaled to all cells of that shape.
+        """
+        alone = sum(self.body.estimate_seconds(tile.points) / tile.cells * cells for tile, cells in self._shapes)
+        return alone / min(self.workers, self.tiles)
+
+    @cached_property
+    def _shapes(self) -> tuple[tuple[Tile, int], ...]:
+        """The first tile of each shape, and how many cells have that shape."""
+        names = set(self.body.shape_axes(self.grid.span()))
+        firsts: dict[tuple[Any, ...], list[Any]] = {}
+        for tile in self.cut:
+            point = self.grid.point([side[0] for side in tile.sides])
+            found = firsts.setdefault(tuple(point[name] for name in point if name in names), [tile, 0])
+            found[1] += tile.cells
+        return tuple((tile, cells) for tile, cells in firsts.values())
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         sides = " × ".join(f"{size} {name}" for name, size in self.grid.dims.items())
@@ -63,49 +112,75 @@ class Plan:
         return table
 
 
-def explain(body: Body | Any, grid: Grid, *, cells_per_tile: int | None = None, workers: int = 1) -> Plan:
-    """Cells, tiles, memory and expected time of ``sweep(body, grid)``; nothing is written.
+def plan(body: Body | Any, grid: Cells, *, cells_per_tile: int | None = None, workers: int = 1) -> Plan:
+    """What ``sweep(body, grid)`` will do; nothing runs and nothing is written.
 
-    Time is the body's own estimate for the first tile of each shape, scaled to all cells of that shape and divided
-    among the workers.
+    Args:
+        body: a :class:`~lemmata.Run`, or a body of your own, see :class:`~lemmata.sweep.Body`.
+        grid: a :class:`~lemmata.Grid`, or :class:`~lemmata.sweep.Points`.
+        cells_per_tile: most cells to batch; ``None`` fits tiles in 256 MB each, about 32 of them, see
+            :func:`~lemmata.sweep.tile.tile_shape`.
+        workers: tiles that run at once, for the expected time.
 
     Raises:
-        ValueError, TypeError: as :func:`~lemmata.sweep.sweep` would; ``workers`` below 1.
+        ValueError, TypeError: the body, the grid or the arguments do not fit.
     """
     body = as_body(body)
-    check_body(body, grid)
+    if not isinstance(grid, Grid | Points):
+        raise TypeError(f"a sweep goes over a lemmata.Grid and was given {grid!r}; write Grid.of(n=(10, 20))")
     if workers < 1:
         raise ValueError(f"workers is {workers}; give the number of tiles that run at once, 1 or more")
+    _check_dimensions(body)
+    body.check(grid.span())
+    unknown = [name for name in body.shape_axes(grid.span()) if name not in grid.span().names]
+    if unknown:
+        raise ValueError(f"shape axis {unknown[0]!r} is not an axis of the grid, which has {', '.join(grid.names)}")
+    coordinates = coordinates_of(body, grid)
+    _check_variables(body, grid, coordinates)
     shape = tile_shape(body, grid, cells_per_tile)
-    tiles = cut(grid, shape)
-    per_cell = sum(
-        np.dtype(variable.dtype).itemsize * int(np.prod(shape_of(variable, body)))
-        for variable in body.variables.values()
-    )
-    return Plan(
-        grid=grid,
-        tile_shape=shape,
-        tiles=len(tiles),
-        workers=workers,
-        tile_bytes=max(body.bytes_per_cell(tile.points[0]) * tile.cells for tile in _first_of_each_shape(body, tiles)),
-        dataset_bytes=per_cell * grid.cells,
-        seconds=_seconds(body, grid, tiles) / min(workers, len(tiles)),
-    )
+    return Plan(body, grid, shape, _configuration(body), coordinates, workers)
 
 
-def _seconds(body: Body, grid: Grid, tiles: list[Tile]) -> float:
-    firsts = _first_of_each_shape(body, tiles)
-    cells_of_a_shape = grid.cells / len(firsts)
-    return sum(body.estimate_seconds(tile.points) / tile.cells * cells_of_a_shape for tile in firsts)
+explain = plan
+"""The same, for those who only want to read it."""
 
 
-def _first_of_each_shape(body: Body, tiles: list[Tile]) -> list[Tile]:
-    grid, firsts = tiles[0].grid, dict[tuple[int, ...], Tile]()
-    shape_axes = body.shape_axes(grid)
-    sides = [i for i, name in enumerate(grid.names) if name in shape_axes]
-    for tile in tiles:
-        firsts.setdefault(tuple(tile.region[i].start for i in sides), tile)
-    return list(firsts.values())
+def _check_dimensions(body: Body) -> None:
+    for name, values in ((name, np.asarray(values)) for name, values in body.coordinates.items()):
+        if values.ndim != 1 or not values.size:
+            raise ValueError(f"coordinate {name!r} has shape {values.shape}; give one value per position")
+        if values.dtype.kind not in "fiubU" or (values.dtype.kind == "f" and np.isnan(values).any()):
+            raise ValueError(f"coordinate {name!r} holds {values.dtype} or NaN; give numbers or strings")
+
+
+def _check_variables(body: Body, grid: Cells, coordinates: tuple[Coordinate, ...]) -> None:
+    """Refuse variables whose names or dimensions do not fit."""
+    if not body.variables:
+        raise ValueError("the body names no variables; give at least one, or there is nothing to store")
+    extra = set(body.coordinates)
+    taken = {*(coordinate.name for coordinate in coordinates), *RESERVED}
+    own = {*grid.names, *grid.varied(), *RESERVED, *body.parameters()}
+    clash = sorted((extra & own) | (set(body.variables) & taken))
+    if clash:
+        raise ValueError(f"the body's {clash[0]!r} is also an axis, a coordinate or a reserved name; rename it")
+    for name, variable in body.variables.items():
+        if not name.isidentifier():
+            raise ValueError(f"variable {name!r} is no name; use letters, digits and _")
+        missing = [dim for dim in variable.dims if dim not in extra]
+        if missing:
+            raise ValueError(f"variable {name!r} has dimension {missing[0]!r}; add its values to the coordinates")
+        if np.dtype(variable.dtype).kind not in "fib":
+            raise ValueError(f"variable {name!r} is {variable.dtype}; use a float, a signed integer or bool")
+
+
+def _configuration(body: Body) -> dict[str, Any]:
+    """The body's configuration as JSON reads it back (tuples become lists)."""
+    try:
+        return json.loads(json.dumps(body.configuration()))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the body's configuration is not JSON ({error}); describe it in numbers, strings, lists, dicts"
+        ) from error
 
 
 def _bytes(count: float) -> str:

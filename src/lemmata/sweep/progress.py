@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from types import TracebackType
 
 from rich.console import Console
@@ -9,10 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 LINE_SECONDS = 30.0
 """Time between plain lines where there is no terminal."""
+RECENT = 8
+"""Tiles by which the rate is judged, at most: a machine may become busy, or free."""
 
 
 class Report:
-    """Counts cells as tiles finish; rate and time left are of this session's cells.
+    """Counts cells as tiles finish; rate and time left are those of the last few tiles.
 
     Args:
         cells: all cells of the sweep.
@@ -21,12 +24,15 @@ class Report:
     """
 
     def __init__(self, cells: int, done: int, shown: bool = True) -> None:
-        self._cells, self._before, self._done = cells, done, done
-        self._started = self._line = time.monotonic()
+        self._cells, self._done = cells, done
+        self._line = time.monotonic()
+        self._recent = deque([(self._line, done)], RECENT + 1)
         self._shown = shown
-        console = Console(stderr=True)
+        # Not what rich takes for a terminal: with FORCE_COLOR a file would be one, and fill with frames of the bar.
+        is_terminal = sys.stderr.isatty()
+        console = Console(stderr=True, force_terminal=is_terminal or None)
         self._bar: Progress | None = None
-        if shown and console.is_terminal:
+        if shown and (is_terminal or console.is_jupyter):
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("cells  {task.fields[pace]}"))
             self._bar = Progress(TextColumn("sweep"), *columns, console=console)
 
@@ -45,7 +51,9 @@ class Report:
     def advance(self, cells: int) -> None:
         self._done += cells
         now = time.monotonic()
-        rate = (self._done - self._before) / max(now - self._started, 1e-9)
+        then, before = self._recent[0]
+        self._recent.append((now, self._done))
+        rate = (self._done - before) / max(now - then, 1e-9)
         pace = f"{rate:.3g} cells/s, {duration((self._cells - self._done) / rate)} left"
         if self._bar:
             self._bar.update(self._task, completed=self._done, pace=pace)

@@ -1,26 +1,34 @@
 """Run every tile of a grid once, wherever there is room, and gather the results in one labelled dataset."""
 
-import pickle
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray
 
 from lemmata.sweep.as_body import as_body
-from lemmata.sweep.body import Body, check_body, run_tile, wants_scratch
+from lemmata.sweep.body import Body, run_tile, wants_scratch
 from lemmata.sweep.executors import check, resolve
-from lemmata.sweep.grid import Grid
+from lemmata.sweep.location import local_folder, scratch_folder
+from lemmata.sweep.plan import Plan, plan
+from lemmata.sweep.pool import Pool
 from lemmata.sweep.progress import Report
-from lemmata.sweep.store import Store, open_sweep, scratch_folder
-from lemmata.sweep.tile import Tile
+from lemmata.sweep.sendable import check_sendable
+from lemmata.sweep.store import Store, open_sweep
+from lemmata.sweep.tile import Cells, Tile
+
+DEATHS = 2
+"""Workers of ours that may die while a tile is in flight, before it is given up."""
+_LOOK_SECONDS = 5.0
 
 
 class SweepError(RuntimeError):
-    """A tile could not be run; the message says which, and the tiles finished before it are kept."""
+    """A tile could not be run or stored; the message says which, and the tiles finished before it are kept."""
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -28,23 +36,27 @@ class SweepInterrupted(KeyboardInterrupt):
 
 
 def sweep(
-    body: Body | Any,
-    grid: Grid,
+    body: Plan | Body | Any,
+    grid: Cells | None = None,
     store: str | Path | None = None,
     *,
     executor: str | Executor | None = None,
     cells_per_tile: int | None = None,
     progress: bool = True,
+    repair: bool = False,
+    mix_versions: bool = False,
 ) -> xarray.Dataset:
     """Run the body at every point of the grid.
 
     Tiles are independent and each is stored when it finishes, so a sweep that is killed, interrupted or has failed
-    goes on where it was when called again with the same arguments; a finished one runs nothing. The dataset does not
-    depend on ``executor`` or ``cells_per_tile``.
+    goes on where it was when called again with the same arguments; a finished one runs nothing, and one whose grid has
+    got more values on any axis, or more points, runs those alone. The dataset does not depend on ``executor`` or
+    ``cells_per_tile``.
 
     Args:
-        body: what runs: a :class:`~lemmata.Run`, or a body of your own, see :class:`~lemmata.sweep.Body`.
-        grid: the points.
+        body: what runs: a :class:`~lemmata.Run`, a body of your own, see :class:`~lemmata.sweep.Body`, or a
+            :class:`~lemmata.sweep.Plan`, which holds its grid.
+        grid: the points, a :class:`~lemmata.Grid` or :class:`~lemmata.sweep.Points`.
         store: folder of the Zarr group, made if it does not exist; ``None`` keeps everything in memory.
         executor: ``None`` or ``"serial"`` (in this process), ``"processes"`` (one per core), ``"tcp://HOST:PORT"``
             (a Dask scheduler), or any ``concurrent.futures.Executor``. With ``"processes"`` a script must guard its
@@ -52,10 +64,12 @@ def sweep(
         cells_per_tile: most cells to batch; ``None`` fits tiles in 256 MB each, about 32 of them, see
             :func:`~lemmata.sweep.tile.tile_shape`.
         progress: show a bar on a terminal, elsewhere a line every half minute; ``False`` shows nothing.
+        repair: compute tiles of the store again whose data are lost or fail their checksum, instead of refusing.
+        mix_versions: go on with a store begun under another minor version of lemmata.
 
     Returns:
-        Dataset with the grid's dimensions first, the body's variables, ``done``, and attributes that say what ran.
-        Read lazily from ``store`` where there is one.
+        Dataset with the grid's dimensions first, the body's variables, ``done``, every parameter as a coordinate, and
+        attributes that say what ran. Read lazily from ``store`` where there is one.
 
     Raises:
         ValueError, TypeError: the body, the grid or the arguments do not fit; the store holds something else.
@@ -63,110 +77,182 @@ def sweep(
         SweepError: a tile failed or a worker died.
         SweepInterrupted: Ctrl-C.
     """
+    options = {"executor": executor, "cells_per_tile": cells_per_tile, "progress": progress, "repair": repair}
+    dataset = None
+    for event in _events(body, grid, store, mix_versions=mix_versions, **options):
+        dataset = event if isinstance(event, xarray.Dataset) else None
+    assert dataset is not None  # the last event
+    return dataset
+
+
+def each_tile(
+    body: Plan | Body | Any, grid: Cells | None = None, store: str | Path | None = None, **options: Any
+) -> Iterator[tuple[Tile, dict[str, np.ndarray]]]:
+    """:func:`sweep`, tile by tile as they finish: each with its arrays ``(c, *dims)``, cells as in ``tile.points``.
+
+    Takes what :func:`sweep` takes. Tiles stored by an earlier sweep do not come again. Closing the iterator ends the
+    sweep; what came is kept where there is a store.
+    """
+    for event in _events(body, grid, store, **options):
+        if not isinstance(event, xarray.Dataset):
+            yield event
+
+
+def _events(
+    body: Any,
+    grid: Cells | None,
+    store: str | Path | None,
+    *,
+    executor: str | Executor | None = None,
+    cells_per_tile: int | None = None,
+    progress: bool = True,
+    repair: bool = False,
+    mix_versions: bool = False,
+) -> Iterator[Any]:
+    """Every tile with its arrays, then the dataset."""
     check(executor)
-    body = as_body(body)
-    check_body(body, grid)
+    planned = _planned(body, grid, cells_per_tile)
+    path = None if store is None else local_folder(store)
     if executor == "processes":
-        _check_pickle(body)
+        check_sendable(planned.body)
     # The scheduler is asked before the store is made, so that a wrong address leaves nothing behind.
-    with resolve(executor) as (pool, room), open_sweep(body, grid, store, cells_per_tile) as target:
+    opening = open_sweep(planned, path, cells_per_tile, repair=repair, mix_versions=mix_versions)
+    with resolve(executor) as pool, opening as target:
         pending = target.pending()
-        started = time.monotonic()
-        try:
-            if pending:
-                with Report(grid.cells, grid.cells - sum(tile.cells for tile in pending), progress) as report:
-                    _run(_Session(body, target, store, report), pending, pool, room)
-        finally:
-            if pending:
-                target.add_wall_time(time.monotonic() - started)
-        if store is not None:
-            shutil.rmtree(scratch_folder(store), ignore_errors=True)
-        return target.dataset()
+        if pending:
+            started = time.monotonic()
+            try:
+                with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
+                    yield from _Session(target, report, pool).run(pending)
+            except BaseException:
+                with suppress(OSError):  # a full disk is told of already
+                    target.end_session(time.monotonic() - started)
+                raise
+            target.end_session(time.monotonic() - started)
+        if path is not None:
+            shutil.rmtree(scratch_folder(path), ignore_errors=True)
+        yield target.dataset()
+
+
+def _planned(body: Any, grid: Cells | None, cells_per_tile: int | None) -> Plan:
+    if not isinstance(body, Plan):
+        return plan(as_body(body), grid, cells_per_tile=cells_per_tile)  # type: ignore[arg-type]
+    if grid is not None or cells_per_tile is not None:
+        raise TypeError("a plan was given together with a grid or cells_per_tile, which it holds; give the plan alone")
+    return body
 
 
 class _Session:
-    """Writing results as they come, and saying what is kept when they no longer do.
+    """Running tiles, writing results as they come, and saying what is kept when they no longer do.
 
     A tile is written by a thread of its own while the next one runs, one tile at a time.
     """
 
-    def __init__(self, body: Body, target: Store, path: str | Path | None, report: Report) -> None:
-        self.body, self.target, self.path, self.report = body, target, path, report
+    def __init__(self, target: Store, report: Report, pool: Pool) -> None:
+        self.target, self.report, self.pool = target, report, pool
+        self.body = target.plan.body
         self.writer = ThreadPoolExecutor(1)
         self.writing: Future[None] | None = None
+        self.flying: dict[Future[Any], Tile] = {}
+        self.deaths: dict[int, int] = {}
 
-    def scratch(self, tile: Tile) -> Path | None:
-        return scratch_folder(self.path, tile) if self.path is not None and wants_scratch(self.body) else None
+    def run(self, pending: list[Tile]) -> Iterator[tuple[Tile, dict[str, np.ndarray]]]:
+        """Keep no more tiles in flight than there is room for, as a finished one waits in memory to be stored."""
+        queue = list(reversed(pending))
+        try:
+            while queue or self.flying:
+                try:
+                    while queue and len(self.flying) < self.pool.room():
+                        self._submit(queue[-1])
+                        queue.pop()
+                    landed = self._wait()
+                except Exception as error:  # found broken when the next tile was submitted
+                    self._replace(error, queue)
+                    continue
+                # Failures last: what finished beside a failed tile is stored all the same.
+                for future in sorted(landed, key=_failed):
+                    if future in self.flying:
+                        found = self._land(future, queue)
+                        if found is not None:
+                            yield found
+            self._flush()
+        except KeyboardInterrupt:
+            raise SweepInterrupted(f"interrupted: {self._kept()}") from None
+        finally:
+            for future in self.flying:
+                future.cancel()
+            self.writer.shutdown()
 
-    def finish(self, tile: Tile, future: Future[Any]) -> None:
+    def _submit(self, tile: Tile) -> None:
+        future = self.pool.executor.submit(run_tile, self.body, tile.points, self._scratch(tile))
+        self.flying[future] = tile
+
+    def _wait(self) -> set[Future[Any]]:
+        while True:
+            landed, _ = wait(self.flying, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            if landed:
+                return landed
+            if lost := self.pool.lost():
+                raise SweepError(f"{lost}; {self._kept()}")
+
+    def _land(self, future: Future[Any], queue: list[Tile]) -> tuple[Tile, dict[str, np.ndarray]] | None:
+        tile = self.flying[future]
         try:
             arrays = future.result()
-        except BrokenExecutor as error:
-            raise self.broken() from error
         except Exception as error:
-            raise SweepError(f"{tile} failed with {type(error).__name__}: {error}; {self.kept()}") from error
-        self.flush()
+            if self.pool.blame(error):
+                self._replace(error, queue)
+                return None
+            del self.flying[future]
+            raise SweepError(f"{tile} failed with {type(error).__name__}: {error}; {self._kept()}") from error
+        del self.flying[future]
+        self._flush()
         self.writing = self.writer.submit(self._keep, tile, arrays)
+        return tile, arrays
 
-    def flush(self) -> None:
-        """Wait until the last tile handed over is stored; raises what its writing raised."""
+    def _replace(self, error: Exception, queue: list[Tile]) -> None:
+        """Send what was in flight again, to workers in place of those that died; or say what died."""
+        if isinstance(error, SweepError):
+            raise error
+        blamed = self.pool.blame(error)
+        if not blamed:
+            raise error
+        for tile in self.flying.values():
+            self.deaths[tile.index] = self.deaths.get(tile.index, 0) + 1
+        again = all(self.deaths[tile.index] < DEATHS for tile in self.flying.values())
+        if not again or not self.pool.renew():
+            # A library's own traceback of a broken connection says nothing more.
+            raise SweepError(f"{blamed}; {self._kept()}") from (error if isinstance(error, BrokenExecutor) else None)
+        queue.extend(self.flying.values())
+        self.flying.clear()
+
+    def _flush(self) -> None:
+        """Wait until the last tile handed over is stored."""
         if self.writing is not None:
             writing, self.writing = self.writing, None
-            writing.result()
+            try:
+                writing.result()
+            except OSError as error:
+                why = error.strerror or error
+                raise SweepError(f"cannot write {self.target.path} ({why}); make room, {self._kept()}") from error
 
     def _keep(self, tile: Tile, arrays: dict[str, Any]) -> None:
         self.target.write(tile, arrays)
-        if (scratch := self.scratch(tile)) is not None:
+        if (scratch := self._scratch(tile)) is not None:
             shutil.rmtree(scratch, ignore_errors=True)
         self.report.advance(tile.cells)
 
-    def broken(self) -> SweepError:
-        return SweepError(
-            "a worker process died (killed, out of memory, or started by a script without "
-            f"'if __name__ == \"__main__\":'); {self.kept()}"
-        )
+    def _scratch(self, tile: Tile) -> Path | None:
+        return scratch_folder(self.target.path, tile) if self.target.path and wants_scratch(self.body) else None
 
-    def kept(self) -> str:
-        if self.path is None:
+    def _kept(self) -> str:
+        if self.target.path is None:
             return "nothing is kept without a store, give one to be able to resume"
-        self.flush()
+        self._flush()
         total = self.target.tiles
         kept = total - len(self.target.pending())
-        return f"{kept} of {total} tiles are kept in {self.path}, run again to resume"
-
-
-def _run(session: _Session, pending: list[Tile], pool: Executor, room: Callable[[], int]) -> None:
-    """Keep no more tiles in flight than there is room for, as a finished one waits in memory to be stored."""
-    queue, flying = iter(pending), dict[Future[Any], Tile]()
-    try:
-        while True:
-            while len(flying) < room() and (tile := next(queue, None)) is not None:
-                flying[pool.submit(run_tile, session.body, tile.points, session.scratch(tile))] = tile
-            if not flying:
-                return session.flush()
-            landed, _ = wait(flying, return_when=FIRST_COMPLETED)
-            # Failures last: what finished beside a failed tile is stored all the same.
-            for future in sorted(landed, key=_failed):
-                session.finish(flying.pop(future), future)
-    except BrokenExecutor as error:  # found broken when the next tile was submitted
-        raise session.broken() from error
-    except KeyboardInterrupt:
-        raise SweepInterrupted(f"interrupted: {session.kept()}") from None
-    finally:
-        for future in flying:
-            future.cancel()
-        session.writer.shutdown()
+        return f"{kept} of {total} tiles are kept in {self.target.path}, run again to resume"
 
 
 def _failed(future: Future[Any]) -> bool:
     return future.cancelled() or future.exception() is not None
-
-
-def _check_pickle(body: Body) -> None:
-    try:
-        pickle.dumps(body)
-    except Exception as error:
-        raise TypeError(
-            f"{type(body).__name__} cannot be sent to other processes ({error}); define it at the top of a module, "
-            "without lambdas or open files, or run with executor='serial'"
-        ) from error

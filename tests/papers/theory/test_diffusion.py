@@ -9,10 +9,11 @@ from lemmata.draws import cell_seeds
 from lemmata.dynamics.train import draw
 from lemmata.objectives.objective import Products
 from lemmata.papers.diffusion import theory as diffusion
+from lemmata.theory.signal_noise import signal_at_n_snr2
 
 
 def settings(n_snr2):
-    return {"n": 30, "signal": diffusion.signal_at(n_snr2, 30, 1000), "d": 1000, "m": 20, "t": 0.2}
+    return {"n": 30, "signal": signal_at_n_snr2(n_snr2, 30, 1000), "d": 1000, "m": 20, "t": 0.2}
 
 
 def test_reference_values():
@@ -53,7 +54,7 @@ def test_the_excess_is_that_of_the_loss():
 
 @pytest.mark.parametrize("t", [0.2, 0.8])
 def test_training_ends_at_the_point_of_its_own_gram_matrix(t):
-    data = lm.TwoSignals(12, 300, signal=float(diffusion.signal_at(1.0, 12, 300)))
+    data = lm.TwoSignals(12, 300, signal=float(signal_at_n_snr2(1.0, 12, 300)))
     run = lm.Run(data, lm.TiedDenoiser(8), lm.Denoising(t), lm.GD(c=2.0, backtrack=True), 6000, stop_gradient=1e-9)
     trained = lm.train(run, range(2))
     assert trained.status.tolist() == [lm.Status.CONVERGED] * 2
@@ -69,7 +70,7 @@ def test_training_ends_at_the_point_of_its_own_gram_matrix(t):
 
 
 def test_race():
-    signal = diffusion.signal_at(np.array([0.75, 2.0, 6.75]), 30, 1000)
+    signal = signal_at_n_snr2(np.array([0.75, 2.0, 6.75]), 30, 1000)
     noise_rate, signal_rate = diffusion.race_rates(30, signal, 1000, 20, 0.1)[::-1]
     np.testing.assert_allclose(signal_rate / noise_rate, np.array([0.75, 2.0, 6.75]) / diffusion.race_transition())
     ratio = diffusion.race_ratio(30, signal, 1000, 20, 1e-3, 0.1)
@@ -80,7 +81,7 @@ def test_race():
 
 def test_race_against_training():
     n_snr2 = np.array([0.4, 1.0, 6.75])
-    signal = torch.tensor(diffusion.signal_at(n_snr2, 30, 1000)).repeat_interleave(4)
+    signal = torch.tensor(signal_at_n_snr2(n_snr2, 30, 1000)).repeat_interleave(4)
     net = lm.TwoLayerCNN(20, v0=1.0, activation=lm.Power(2), train_output=False, divide_by_m=True)
     run = lm.Run(lm.TwoSignals(30, 1000, signal), net, rule=lm.GD(step_size=0.05), steps=400, stop_loss=0.1,
                  probes=("class_ratio",))  # fmt: skip

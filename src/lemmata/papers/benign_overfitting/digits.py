@@ -6,14 +6,15 @@ the difference of the class means. Data model of the signal-noise line (Cao, Che
 both layers trained: Shang, Meng, Cao, Zou 2024, arXiv 2410.19139.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata import ImageNoise, Run, load_digits, load_images
+from lemmata import ImageNoise, TrainingBody, load_digits, load_images
 from lemmata.claims import (
     Finding,
     NotMeasurable,
@@ -37,6 +38,8 @@ from lemmata.report.curves import curves
 from lemmata.report.maps import heat_map
 from lemmata.report.statistics import seed_interval
 from lemmata.report.style import new_figure
+from lemmata.sweep import Variable
+from lemmata.sweep.around import Around
 
 CLASSES = (3, 8)
 LEVEL = 0.2
@@ -56,17 +59,39 @@ SIZES = {
 }
 
 
-def run(images: str | None = None) -> Run:
+@dataclass(frozen=True)
+class OnImages(Around):
+    """A training that also says how far apart the classes of its images are.
+
+    Args:
+        distance: between the means of the two classes.
+    """
+
+    distance: float
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """The training's, and ``class_distance``."""
+        return {**self.body.variables, "class_distance": Variable(long_name="distance between the class means")}
+
+    def run(self, points: Sequence[dict[str, Any]]) -> Mapping[str, np.ndarray]:  # type: ignore[override]
+        """One tile."""
+        return {**self.body.run(points), "class_distance": np.full(len(points), self.distance)}
+
+
+def body(images: str | None = None) -> OnImages:
     """Training on images of two classes beside noise; ``images`` is a file, by default scikit-learn's digits."""
     pictures = load_digits(CLASSES) if images is None else load_images(images, classes=2)
     # Real pixels may be more than 500; the noise patch is at least as long.
     data = ImageNoise(pictures, n=2, d=max(500, pictures.x.shape[1]))
-    return replace(setting.RUN, data=data)
+    means = [pictures.x[pictures.y == label].mean(0) for label in pictures.classes]
+    distance = float(np.linalg.norm(means[1] - means[0]))
+    return OnImages(TrainingBody(replace(setting.RUN, data=data)), distance)
 
 
 def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """κ with the class means as the signal, and the error it predicts for data without any other variation."""
-    signal = data.class_mean_distance / 2
+    signal = float(data.class_distance.max()) / 2
     kappa = theory.kappa(data.n, signal, data.d, data.sigma_p)
     error = xr.apply_ufunc(theory.error_from_kappa, kappa).assign_attrs(long_name="predicted test error", units="1")
     named = {"long_name": "κ of the class means", "units": "1", "symbol": "κ"}
@@ -159,4 +184,4 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     return {"digits": figure}
 
 
-EXPERIMENT = Experiment(run, SIZES, claims=CLAIMS, predict=predict, figures=figures, options=OPTIONS)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=predict, figures=figures, options=OPTIONS)

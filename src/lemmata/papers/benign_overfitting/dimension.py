@@ -24,9 +24,7 @@ QUIET, MARGIN = 0.04, 5.0
 """The start's noise over the signal on a fresh point at this margin: as σ0 = 1e-3 gives at d = 2000, ‖μ‖ = 5."""
 
 
-def at_fixed_kappa(
-    kappa: float, relative_v0: float, *, n: int, d: int, m: int, sigma_p: float
-) -> Mapping[str, float]:
+def at_fixed_kappa(kappa: float, relative_v0: float, *, n: int, d: int, m: int, sigma_p: float) -> Mapping[str, float]:
     """‖μ‖, v0 and σ0 of a point given by κ and v0/v*."""
     signal = theory.signal_at_kappa(kappa, n, d, sigma_p)
     v0 = relative_v0 * theory.balanced_scale(n, signal, d, m, sigma_p)

@@ -12,7 +12,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata.claims import Finding, above, all_of, at, at_most, below, claim, extremes, need, one_of_each, usable, within
+from lemmata.claims import (
+    Finding,
+    above,
+    all_of,
+    at,
+    at_most,
+    below,
+    claim,
+    extremes,
+    need,
+    one_of_each,
+    usable,
+    within,
+)
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.benign_overfitting import setting, theory
 from lemmata.papers.benign_overfitting.setting import LARGE, SMALL
@@ -25,11 +38,13 @@ PROBES = (
     *("train_loss", "signal_learning", "signal_learning_mean", "noise_memorisation", "noise_memorisation_mean"),
     *("norm_hidden", "norm_output", "active_fraction"),
 )
-RUN = replace(setting.RUN, probes=PROBES, record=RECORD)
+RUN = replace(setting.RUN, probes=PROBES, record=tuple(step for step in RECORD if step <= setting.RUN.steps))
 SIZES = {
     "smoke": Size(v0=(SMALL, LARGE), seeds=2),
     "laptop": Size(v0=(SMALL, 0.02, 0.1, LARGE), seeds=10),
-    "paper": Size(v0=(0.001, SMALL, 0.02, 0.05, 0.1, 0.2, LARGE, 2.0), seeds=50, **setting.LONG),
+    "paper": Size(
+        v0=(0.001, SMALL, 0.02, 0.05, 0.1, 0.2, LARGE, 2.0), seeds=50, changes={"record": RECORD}, **setting.LONG
+    ),
 }
 
 

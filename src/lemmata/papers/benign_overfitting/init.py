@@ -5,6 +5,8 @@ below v* the output layer grows to the same size whatever v0 was. Setting: Shang
 both limits are derived in ``theory.py``. Names: ``v0`` output scale, ``init`` σ0.
 """
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -136,7 +138,7 @@ def init_curves(data: xr.Dataset) -> Figure:
     hue = "init" if "init" in chosen.dims else None
     title = "Harm and growth are predicted; errors below 0.01 in their order only" + note
     figure, (axes,) = new_figure(1, 2, title=title, width=5.8)
-    shared = {"x": "v0", "hue": hue, "log": "xy"}
+    shared: dict[str, Any] = {"x": "v0", "hue": hue, "log": "xy"}
     curves(axes[0], chosen.test_error, theory=chosen.test_error_predicted, legend=False,
            title="Test error: harm from a loud start", **shared)  # fmt: skip
     axes[0].set_ylim(top=1)

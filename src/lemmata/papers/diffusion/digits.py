@@ -5,235 +5,120 @@ Handwritten zeros and ones as signal patches at five signal-to-noise ratios: the
 of their signal, so the border lies at a larger n·SNR² than for orthogonal signals. Names: ``snr`` SNR = ‖image‖/(σ√d).
 """
 
-import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
-from lemmata.lab.claims import Claim, Finding, at
-from lemmata.lab.old_experiment import SIZES, Experiment, Option
-from lemmata.papers.diffusion import setting as family
+from lemmata import ImageSignals, TrainingBody, load_digits, load_images
+from lemmata.claims import Finding, above, all_of, at, below, between, claim, count_at_most, one_of_each
+from lemmata.data.image_signals import enlarged
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.diffusion import setting
+from lemmata.papers.diffusion.pictures import SHOWN, WithPictures
 from lemmata.papers.diffusion.setting import CLASSIFIER, DENOISER
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata import TrainingBody
-    from lemmata.sweep import Grid, Variable
+from lemmata.parameters import Parameter
+from lemmata.report.curves import curves
+from lemmata.report.style import new_figure
+from lemmata.status import Status
+from lemmata.sweep.bodies.by_axis import ByAxis
 
 CLASSES = (0, 1)
 SIDE = 28
-SHOWN = 6
-"""Filters and images that are kept to be drawn."""
-KINDS = ("clean", "noisy", "output")
+OPTIONS = {
+    "images": Parameter("an .npz file with x (N × H × W or N × p) and y (two classes)", str, axis=False),
+    **setting.OPTIONS,
+}
+MODELS = (DENOISER, CLASSIFIER)
+SIZES = {
+    "smoke": Size(model=MODELS, snr=(0.1, 0.4), steps=500),
+    "laptop": Size(model=MODELS, snr=(0.05, 0.1, 0.2, 0.4, 0.8), steps=6000, seeds=2),
+    "paper": Size(model=MODELS, snr=tuple(np.geomspace(0.02, 1.6, 20).round(4).tolist()), steps=6000, seeds=10),
+}
 
 
-def grid(size: str) -> "Grid":
-    """Size → the points of the sweep."""
-    from lemmata.sweep import Grid
-
-    snr, seeds = {
-        "smoke": ((0.1, 0.4), 1),
-        "laptop": ((0.05, 0.1, 0.2, 0.4, 0.8), 2),
-        "paper": (tuple(np.geomspace(0.02, 1.6, 20).round(4).tolist()), 10),
-    }[size]
-    axes = {"model": (DENOISER, CLASSIFIER), "snr": snr, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
-
-
-@dataclass(frozen=True)
-class WithPictures:
-    """A training that also keeps some filters, and what the network makes of some training images.
-
-    Variables beyond the training's: ``filters``, their mean and then the longest, and ``pictures``: clean, noisy at the
-    diffusion time, and the output: the denoised image for a denoiser, the gradient of the class score for a classifier.
-    """
-
-    body: "TrainingBody"
-    t: float
-
-    @functools.cached_property
-    def variables(self) -> "Mapping[str, Variable]":
-        from lemmata.sweep import Variable
-
-        return {
-            **self.body.variables,
-            "filters": Variable(("filter", "pixel"), long_name="filter"),
-            "pictures": Variable(("kind", "picture", "pixel"), long_name="image"),
-        }
-
-    @property
-    def coordinates(self) -> Mapping[str, np.ndarray]:
-        pixels = np.arange(self.body.cell.data.d)
-        shown = np.arange(SHOWN)
-        return {"filter": shown, "picture": shown, "kind": np.asarray(KINDS), "pixel": pixels}
-
-    def configuration(self) -> dict[str, Any]:
-        return self.body.configuration()
-
-    def shape_axes(self, grid: "Grid") -> tuple[str, ...]:
-        return self.body.shape_axes(grid)
-
-    def bytes_per_cell(self, point: dict[str, Any]) -> int:
-        return self.body.bytes_per_cell(point)
-
-    def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        return self.body.estimate_seconds(points)
-
-    def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        import torch
-
-        from lemmata import train
-        from lemmata.draws import normal
-
-        batched, seeds = self.body.cell.batch(points)
-        trained = train(batched, seeds)
-        found = self.body.measured(trained)
-        W, sample, net = trained.filters, trained.final.products.sample, batched.net
-        longest = W.square().sum(2).argsort(1, descending=True)[:, : SHOWN - 1]
-        kept = W.gather(1, longest.unsqueeze(2).expand(-1, -1, W.shape[2]))
-        found["filters"] = _padded(torch.cat([W.mean(1, keepdim=True), kept], dim=1), 1)
-        half = sample.labels.shape[1] // 2  # the classes stand one after the other
-        chosen = [i for pair in zip(range(half), range(half, 2 * half)) for i in pair][:SHOWN]
-        clean = sample.vectors[:, chosen]
-        t = torch.as_tensor(self.t, dtype=W.dtype)
-        alpha, beta = torch.exp(-t), torch.sqrt(-torch.expm1(-2 * t))
-        noise = normal(trained.final.seeds, "pictures", clean.shape[1:]).to(W)
-        noisy = alpha * clean + beta * noise
-        if trained.final.products.head:
-            weights, _ = net.patch_weights(trained.final.products.head)
-            output = (weights.unsqueeze(1) * net.activation.derivative(clean @ W.mT)) @ W
-            output = output * sample.labels[:, chosen].unsqueeze(2)
-        else:
-            predicted = net.activation(noisy @ W.mT) @ W / W.shape[1] ** 0.5
-            output = (noisy - beta * predicted) / alpha
-        found["pictures"] = _padded(torch.stack([clean, noisy, output], dim=1), 2)
-        return found
-
-
-def _padded(images: Any, axis: int) -> np.ndarray:
-    """As many images as are kept, NaN where there are fewer."""
-    values = images.to("cpu").double().numpy()
-    widths = [(0, SHOWN - values.shape[axis] if i == axis else 0) for i in range(values.ndim)]
-    return np.pad(values, widths, constant_values=np.nan)
-
-
-def body(size: str, *, images: str | None = None, **changes: Any) -> family.ByModel:
-    """Size and options → the training of every cell."""
-    from lemmata import ImageSignals, TrainingBody, load_digits, load_images
-    from lemmata.data.image_signals import enlarged
-
+def body(images: str | None = None, power: int = 2) -> ByAxis:
+    """Both models on images of two classes; ``images`` is a file, by default scikit-learn's digits."""
     pictures = enlarged(load_digits(CLASSES), SIDE) if images is None else load_images(images, classes=2)
-    n = changes.pop("n", min(100, 2 * int(np.unique(pictures.y, return_counts=True)[1].min())))
-    made = family.runs(data=ImageSignals(pictures, n), **{"steps": 500 if size == "smoke" else 6000, **changes})
-    t = made[DENOISER].objective.t
-    return family.ByModel(tuple((name, WithPictures(TrainingBody(run), t)) for name, run in made.items()))
+    n = min(100, 2 * int(np.unique(pictures.y, return_counts=True)[1].min()))
+    made = setting.runs(ImageSignals(pictures, n), power=power)
+    return ByAxis("model", "model", tuple((name, WithPictures(TrainingBody(run))) for name, run in made.items()))
 
 
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """n·SNR² alone: the laws of two orthogonal signals do not apply to images."""
-    import xarray as xr
-
-    return xr.Dataset({"control": xr.DataArray(family.control_of(dataset)).assign_attrs(symbol="n·SNR²")})
+    return {"control": setting.control_of(data)}
 
 
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
-    """Signal and noise of all denoisers are of one order; those that still move are counted in and named."""
-    cells = family.of(dataset, DENOISER)
-    settled = cells["status"] == family.ENDS[DENOISER]
-    ratio = cells["ratio"].where(cells["status"] != 2)
-    low, high = float(ratio.min()), float(ratio.max())
-    return Finding(
-        holds=low >= 0.3 and high <= 3 and bool((cells["status"] != 2).all()),
-        measured=f"signal/noise from {low:.2f} to {high:.2f}",
-        predicted="of constant order",
-        tolerance="in [0.3, 3]",
-        detail=f"{int((~settled).sum())} of {settled.size} denoisers still move, by a gradient of "
-        f"{float(cells['gradient_norm'].max()):.1e} at most, and are counted",
-    )
-
-
-def classifier_passes(dataset: "xr.Dataset") -> Finding:
-    """Signal over noise of the classifier at a low and at a high SNR."""
-    kept = family.settled(dataset, CLASSIFIER)
-    low, high = (float(at(kept.dataset, snr=value)["ratio"].mean()) for value in (0.1, 0.4))
-    return Finding(
-        holds=low < 0.1 and high > 3,
-        measured=f"signal/noise {low:.3f} at SNR 0.1, {high:.1f} at 0.4",
-        predicted="o(1) and large",
-        tolerance="< 0.1 and > 3",
-        detail=kept.note,
-    )
-
-
-CLAIMS = (
-    Claim(
-        "denoiser-learns-both",
-        "on real images too a denoiser learns signal and noise in the same order of size",
-        "Han et al. 2024, Noisy-MNIST",
-        denoiser_learns_both,
-    ),
-    Claim(
-        "classifier-passes",
-        "a classifier learns the noise at a low and the digit at a high signal-to-noise ratio",
-        "Han et al. 2024, Noisy-MNIST",
-        classifier_passes,
-        SIZES,
-    ),
+@claim(
+    "on real images too a denoiser learns signal and noise in the same order of size", "Han et al. 2024, Noisy-MNIST"
 )
+def denoiser_learns_both(data: xr.Dataset) -> Finding:
+    """Signal and noise of all denoisers are of one order; those that still move are counted in and named."""
+    cells = at(data, model=DENOISER)
+    moving = cells.status != setting.ENDS[DENOISER]
+    diverged = cells.status == Status.DIVERGED
+    said = "signal/noise from {least:.2f} to {most:.2f}"
+    return all_of(
+        between(0.3, 3, cells.ratio.where(~diverged), format=said, expected="of constant order"),
+        count_at_most(0, diverged, of="denoisers"),
+        detail=f"{int(moving.sum())} of {moving.size} denoisers still move, by a gradient of "
+        f"{float(cells.gradient_norm.max()):.1e} at most, and are counted",
+    )
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
+@claim(
+    "a classifier learns the noise at a low and the digit at a high signal-to-noise ratio",
+    "Han et al. 2024, Noisy-MNIST",
+    ALL,
+)
+def classifier_passes(data: xr.Dataset) -> Finding:
+    """Signal over noise of the classifier at a low and at a high SNR."""
+    ratio = setting.settled(data, CLASSIFIER).ratio.mean("seed")
+    return all_of(
+        below(0.1, at(ratio, snr=0.1), format="signal/noise {:.3f} at SNR 0.1"),
+        above(3, at(ratio, snr=0.4), format="{:.1f} at 0.4"),
+        expected="o(1) and large",
+    )
 
 
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+CLAIMS = (denoiser_learns_both, classifier_passes)
+
+
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Everything that is drawn, by file name."""
-    drawn = {"ratio": ratio(dataset)}
-    if round(dataset.sizes["pixel"] ** 0.5) ** 2 == dataset.sizes["pixel"]:
-        drawn |= {"filters": filters(dataset), "pictures": pictures(dataset)}
+    drawn = {"ratio": ratio(data)}
+    if round(data.sizes["pixel"] ** 0.5) ** 2 == data.sizes["pixel"]:
+        drawn |= {"filters": filters(data), "pictures": pictures(data)}
     return drawn
 
 
-def ratio(dataset: "xr.Dataset") -> "Figure":
+def ratio(data: xr.Dataset) -> Figure:
     """Signal over noise of both models against SNR."""
-    from matplotlib.ticker import NullLocator
-
-    from lemmata.lab.readings import one_of_each
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = one_of_each(dataset, "model", "snr", of="ratio")
+    chosen, note = one_of_each(data, "model", "snr", of="ratio")
     figure, axes = new_figure(width=6.5)
     curves(axes[0, 0], chosen["ratio"].assign_attrs(long_name="signal over noise learnt"), "snr", "model", log="xy",
            title="On digits a classifier passes from noise to signal, a denoiser learns both" + note)  # fmt: skip
     axes[0, 0].axhline(1.0, color="0.6", lw=0.8, zorder=0)
     axes[0, 0].set_xticks(chosen["snr"].values, [f"{snr:g}" for snr in chosen["snr"].values])
     axes[0, 0].xaxis.set_minor_locator(NullLocator())
-    moving = int((family.of(dataset, DENOISER)["status"] != family.ENDS[DENOISER]).sum())
+    moving = int((at(data, model=DENOISER).status != setting.ENDS[DENOISER]).sum())
     if moving:
         note = f"{moving} denoisers had not converged"
         axes[0, 0].text(0.02, 0.98, note, transform=axes[0, 0].transAxes, va="top", fontsize=8)
     return figure
 
 
-def _square(dataset: "xr.Dataset", *kept: str) -> tuple["xr.Dataset", str]:
-    from lemmata.lab.readings import one_of_each
-
-    chosen, note = one_of_each(dataset, "model", "snr", of="ratio")
+def _first_seed(data: xr.Dataset) -> tuple[xr.Dataset, str]:
+    chosen, note = one_of_each(data, "model", "snr", of="ratio")
     return (chosen.isel(seed=0) if "seed" in chosen.dims else chosen), note
 
 
-def filters(dataset: "xr.Dataset") -> "Figure":
+def filters(data: xr.Dataset) -> Figure:
     """Rows: model and SNR; columns: the mean filter, then the longest, each on its own symmetric scale."""
-    from lemmata.report.style import new_figure
-
-    chosen, note = _square(dataset)
+    chosen, note = _first_seed(data)
     models, strengths = chosen["model"].values.tolist(), chosen["snr"].values.tolist()
     rows = [(model, snr) for model in models for snr in (strengths[0], strengths[len(strengths) // 2], strengths[-1])]
     title = "A classifier's filters turn to digits; a denoiser's\nstay grain, the digit is a small part of them" + note
@@ -247,12 +132,10 @@ def filters(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-def pictures(dataset: "xr.Dataset") -> "Figure":
+def pictures(data: xr.Dataset) -> Figure:
     """Training images, noised, denoised, what was taken off, and the classifier's gradient, at two SNR."""
-    from lemmata.report.style import new_figure
-
-    chosen, note = _square(dataset)
-    strengths, t = chosen["snr"].values.tolist(), family.setting(dataset, "t")[0]
+    chosen, note = _first_seed(data)
+    strengths, t = chosen["snr"].values.tolist(), float(data.t)
     rows = []
     for snr in (strengths[len(strengths) // 2], strengths[-1]):
         denoiser, classifier = (chosen["pictures"].sel(model=model, snr=snr) for model in (DENOISER, CLASSIFIER))
@@ -278,18 +161,4 @@ def _image(ax: Any, values: np.ndarray, *, symmetric: bool) -> None:
     ax.set_yticks([])
 
 
-EXPERIMENT = Experiment(
-    name="diffusion-digits",
-    paper=family.PAPER,
-    shows="On real digits beside Gaussian noise a classifier passes from noise to signal, a denoiser learns both.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    options=(
-        Option("images", str, "an .npz file with x (N × H × W or N × p) and y (two classes)", axis=False),
-        *(option for option in family.OPTIONS if option.name not in ("n_snr2", "d")),
-    ),
-    seconds={"smoke": 5, "laptop": 25, "paper": 900},
-)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=predict, figures=figures, options=OPTIONS)

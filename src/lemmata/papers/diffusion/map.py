@@ -1,156 +1,131 @@
 """The map over sample size and signal-to-noise ratio: a border at n·SNR² ≈ 2 for the classifier, none for the denoiser.
 
 Han, Huang, Cao, Zou 2024, arXiv 2412.01021, speak of n·SNR² large and small; where the border lies, and what a
-denoiser's ratio is at every diffusion time, is derived in :mod:`lemmata.papers.diffusion.theory`. Names: ``snr``
-SNR = ‖μ‖/(σ√d), ``control`` n·SNR², ``ratio`` signal over noise.
+denoiser's ratio is at every diffusion time, is derived in ``theory.py``. Names: ``snr`` SNR = ‖μ‖/(σ√d), ``control``
+n·SNR², ``ratio`` signal over noise.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable
-from lemmata.lab.old_experiment import SIZES, Experiment
-from lemmata.papers.diffusion import setting as family
-from lemmata.papers.diffusion import theory as diffusion
+from lemmata.claims import (
+    Finding,
+    NotMeasurable,
+    all_of,
+    among,
+    below,
+    between,
+    claim,
+    need,
+    one_of_each,
+    within,
+)
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.diffusion import setting, theory
 from lemmata.papers.diffusion.setting import CLASSIFIER, DENOISER
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
+from lemmata.report.curves import curves
+from lemmata.report.maps import heat_map
+from lemmata.report.statistics import seed_interval
+from lemmata.report.style import new_figure
+from lemmata.sweep import Body
+from lemmata.theory.signal_noise import signal_at_n_snr2
 
 TIMES = np.geomspace(0.05, 1.5, 25)
+MODELS = (DENOISER, CLASSIFIER)
+SIZES = {
+    "smoke": Size(model=MODELS, n=(10, 20), snr=(0.15, 0.3, 0.6), steps=2000),
+    "laptop": Size(
+        model=MODELS, n=(10, 20, 40, 80), snr=tuple(np.geomspace(0.08, 0.8, 9).round(3).tolist()), steps=3000, seeds=2
+    ),
+    "paper": Size(
+        model=MODELS,
+        n=(10, 14, 20, 28, 40, 56, 80, 112, 160),
+        snr=tuple(np.geomspace(0.05, 1.0, 25).round(4).tolist()),
+        steps=20000,
+        seeds=10,
+    ),
+}
 
 
-def grid(size: str) -> "Grid":
-    """Size → the points of the sweep."""
-    from lemmata.sweep import Grid
-
-    n, snr, seeds = {
-        "smoke": ((10, 20), (0.15, 0.3, 0.6), 1),
-        "laptop": ((10, 20, 40, 80), tuple(np.geomspace(0.08, 0.8, 9).round(3).tolist()), 2),
-        "paper": ((10, 14, 20, 28, 40, 56, 80, 112, 160), tuple(np.geomspace(0.05, 1.0, 25).round(4).tolist()), 10),
-    }[size]
-    axes = {"model": (DENOISER, CLASSIFIER), "n": n, "snr": snr, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
+def body(power: int = 2) -> Body:
+    """Both models at the end of training."""
+    return setting.both(power)
 
 
-def body(size: str, **changes: Any) -> "Body":
-    """Size and options → the training of every cell."""
-    return family.body(size, **{"steps": {"smoke": 2000, "laptop": 3000, "paper": 20000}[size], **changes})
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def border(dataset: "xr.Dataset", quantity: str = "ratio") -> "xr.DataArray":
+def border(data: xr.Dataset, quantity: str = "ratio") -> xr.DataArray:
     """n·SNR² at which the classifier's ratio, mean of logarithms over seeds, passes 1; per n, NaN where it does not."""
-    cells = family.settled(dataset, CLASSIFIER).dataset
-    if not {"n", "snr"} <= set(cells[quantity].dims):
-        raise NotMeasurable("needs several sample sizes and signal-to-noise ratios")
+    need(data, n=2, snr=2)
+    cells = setting.settled(data, CLASSIFIER)
     ratio: Any = np.log(cells[quantity])
     ratio = ratio.mean("seed") if "seed" in ratio.dims else ratio
-    control: Any = np.log(cells["control"]) + 0 * ratio
+    control: Any = np.log(cells.control) + 0 * ratio
     above = ratio > 0
     crossing = above & ~above.shift(snr=1, fill_value=True)
     before, start = ratio.shift(snr=1), control.shift(snr=1)
     found = np.exp(start - before / (ratio - before) * (control - start)).where(crossing)
-    return found.isel(snr=crossing.argmax("snr"))
+    return found.isel(snr=crossing.argmax("snr"), drop=True)
 
 
-def border_is_the_race(dataset: "xr.Dataset") -> Finding:
+@claim(
+    "the classifier passes from noise to signal near n·SNR² = 2 at every sample size",
+    "order: Han et al. 2024; place: derived here",
+)
+def border_is_the_race(data: xr.Dataset) -> Finding:
     """Where the classifier's ratio passes 1, against where the predicted ratio does."""
-    measured = border(dataset)
-    predicted = border(dataset, "ratio_predicted")
-    values = measured.values[np.isfinite(measured.values)]
-    if len(values) < 2:
+    measured, predicted = border(data), border(data, "ratio_predicted")
+    if int(measured.notnull().sum()) < 2:
         raise NotMeasurable("the classifier's ratio passes 1 at fewer than two sample sizes")
-    off = float(abs(measured / predicted - 1).max())
-    return Finding(
-        holds=values.min() >= 2 and values.max() <= 4 and off < 0.2,
-        measured=f"n·SNR² from {values.min():.2f} to {values.max():.2f} over n, off the predicted by {off:.0%} at most",
-        predicted=f"{np.nanmin(predicted.values):.2f} to {np.nanmax(predicted.values):.2f}, "
-        f"towards {diffusion.race_transition():g} for vanishing weights",
-        tolerance="in [2, 4], 20 %",
+    least, most = float(predicted.min()), float(predicted.max())
+    return all_of(
+        between(2, 4, measured, format="n·SNR² from {least:.2f} to {most:.2f} over n"),
+        within(0.2, measured, of=predicted, relative=True, format="off the predicted by {:+.0%} at most"),
+        expected=f"{least:.2f} to {most:.2f}, towards {theory.race_transition():g} for vanishing weights",
     )
 
 
-def denoiser_has_no_border(dataset: "xr.Dataset") -> Finding:
+@claim("the denoiser's ratio has no such border", setting.THEOREM_DENOISER, ALL)
+def denoiser_has_no_border(data: xr.Dataset) -> Finding:
     """By which factor the denoiser's ratio moves over the map, against n·SNR² and the classifier."""
-    kept = family.settled(dataset, DENOISER)
-    low, high = float(kept.dataset["ratio"].min()), float(kept.dataset["ratio"].max())
-    chosen = kept.dataset["control"].where(kept.usable)
-    span = float(chosen.max() / chosen.min())
+    ratio = setting.settled(data, DENOISER).ratio
+    moved = float(ratio.max() / ratio.min())
+    control = data.control.where(ratio.notnull())
+    span = float(control.max() / control.min())
     if span < 4:
         raise NotMeasurable(f"n·SNR² of the converged denoisers moves by ×{span:.1f} only; needs ×4")
-    other = family.settled(dataset, CLASSIFIER).dataset["ratio"]
-    return Finding(
-        holds=high < 2.5 and high / low < span and high / low < 0.02 * float(other.max() / other.min()),
-        measured=f"signal/noise {low:.3f} to {high:.2f} while n·SNR² moves ×{span:.0f}",
-        predicted="Θ(n·SNR²) at constant order",
-        tolerance="< 2.5; moves less than n·SNR², < 2 % of the classifier's factor",
-        detail=kept.note,
+    other = setting.settled(data, CLASSIFIER).ratio
+    return all_of(
+        below(2.5, ratio, format=f"signal/noise {float(ratio.min()):.3f} to {{:.2f}} while n·SNR² moves ×{span:.0f}"),
+        below(span, moved, where="the factor of n·SNR²", format="×{:.1f}"),
+        below(0.02, moved / float(other.max() / other.min()), format="{:.1%} of the classifier's factor"),
+        expected="Θ(n·SNR²) at constant order",
     )
 
 
-def symmetric_where_n_snr2_is_large(dataset: "xr.Dataset") -> Finding:
+@claim("three unknowns predict the denoiser's ratio over the map", "derived here", ALL)
+def stationary_ratio(data: xr.Dataset) -> Finding:
     """The ratio of denoisers on the symmetric branch against the prediction."""
-    cells = family.settled(dataset, DENOISER).dataset
-    inside = (cells["control"] >= 0.7) & (cells["control"] <= 8) & (cells["branch_spread"] < 0.01)
-    off = abs(cells["ratio"] / cells["ratio_predicted"] - 1).where(inside)
-    if not bool(off.notnull().any()):
-        raise NotMeasurable("no denoiser on the symmetric branch with n·SNR² between 0.7 and 8")
-    middle, worst = float(off.median()), float(off.max())
-    return Finding(
-        holds=middle < 0.03,
-        measured=f"off by {middle:.1%} in the median of {int(off.count())} denoisers, {worst:.1%} at most",
-        predicted="symmetric stationary point, population Gram matrix",
-        tolerance="median < 3 %, n·SNR² from 0.7 to 8",
-    )
+    cells = setting.settled(data, DENOISER)
+    inside = (cells.control >= 0.7) & (cells.control <= 8) & (cells.branch_spread < 0.01)
+    off = among(abs(cells.ratio / cells.ratio_predicted - 1), inside, "n·SNR² from 0.7 to 8 on the symmetric branch")
+    said = f"off by {{:.1%}} in the median of {int(off.count())} denoisers, {float(off.max()):.1%} at most"
+    expected = "symmetric stationary point, population Gram matrix"
+    return below(0.03, float(off.median()), where="in the median, n·SNR² from 0.7 to 8", format=said, expected=expected)
 
 
-CLAIMS = (
-    Claim(
-        "border-is-the-race",
-        "the classifier passes from noise to signal near n·SNR² = 2 at every sample size",
-        "order: Han et al. 2024; place: derived here",
-        border_is_the_race,
-    ),
-    Claim(
-        "denoiser-has-no-border",
-        "the denoiser's ratio has no such border",
-        family.THEOREM_DENOISER,
-        denoiser_has_no_border,
-        SIZES,
-    ),
-    Claim(
-        "stationary-ratio",
-        "three unknowns predict the denoiser's ratio over the map",
-        "derived here",
-        symmetric_where_n_snr2_is_large,
-        SIZES,
-    ),
-)
+CLAIMS = (border_is_the_race, denoiser_has_no_border, stationary_ratio)
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Everything that is drawn, by file name."""
-    return {"map": ratio_map(dataset), "time": over_time(dataset)}
+    return {"map": ratio_map(data), "time": over_time(data)}
 
 
-def ratio_map(dataset: "xr.Dataset") -> "Figure":
+def ratio_map(data: xr.Dataset) -> Figure:
     """One panel per model, one colour scale: log of the ratio."""
-    from lemmata.lab.readings import one_of_each
-    from lemmata.report.maps import heat_map
-    from lemmata.report.statistics import seed_interval
-    from lemmata.report.style import new_figure
-
-    chosen, note = one_of_each(dataset, "model", "n", "snr", of="ratio")
+    chosen, note = one_of_each(data, "model", "n", "snr", of="ratio")
     models = chosen["model"].values.tolist()
     title = "The classifier has a border near n·SNR² = 2, the denoiser none" + note
     figure, axes = new_figure(1, len(models), title=title)
@@ -159,7 +134,7 @@ def ratio_map(dataset: "xr.Dataset") -> "Figure":
         shown = seed_interval(part["ratio"], geometric=True)["mean"].assign_attrs(
             long_name="signal over noise learnt", units="1"
         )
-        unsettled = part["status"] != family.ENDS[model]
+        unsettled = part["status"] != setting.ENDS[model]
         heat_map(
             ax,
             shown,
@@ -175,18 +150,11 @@ def ratio_map(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-def over_time(dataset: "xr.Dataset") -> "Figure":
+def over_time(data: xr.Dataset) -> Figure:
     """What the three unknowns say of other diffusion times."""
-    import xarray as xr
-
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    d, m, sigma_p = family.setting(dataset, "d", "m", "sigma_p")
+    d, m, sigma_p = (float(data[name].max()) for name in ("d", "m", "sigma_p"))
     n, controls = 30, np.array([0.1, 0.75, 2.0, 6.75])
-    point = diffusion.stationary_point(
-        n, diffusion.signal_at(controls, n, np.max(d), sigma_p)[:, None], np.max(d), np.max(m), TIMES, sigma_p
-    )
+    point = theory.stationary_point(n, signal_at_n_snr2(controls, n, d, sigma_p)[:, None], d, m, TIMES, sigma_p)
     ratio = xr.DataArray(
         point.ratio,
         dims=("n_snr2", "t"),
@@ -202,15 +170,4 @@ def over_time(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-EXPERIMENT = Experiment(
-    name="diffusion-map",
-    paper=family.PAPER,
-    shows="Over sample size and SNR a classifier has a border near n·SNR² = 2, a denoiser has none.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=family.predictions,
-    figures=figures,
-    options=tuple(option for option in family.OPTIONS if option.name != "n_snr2"),
-    seconds={"smoke": 5, "laptop": 30, "paper": 3600},
-)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures, options=setting.OPTIONS)

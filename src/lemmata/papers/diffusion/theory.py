@@ -25,16 +25,6 @@ MARGIN = 2.25
 """Margin at which a sample's logistic loss is 0.1."""
 
 
-def n_snr2(n: ArrayLike, signal: ArrayLike, d: ArrayLike, sigma_p: ArrayLike = 1.0) -> np.ndarray:
-    """n SNR^2 = n |mu|^2 / (sigma^2 d)."""
-    return np.asarray(n) * np.asarray(signal) ** 2 / (np.asarray(sigma_p) ** 2 * np.asarray(d))
-
-
-def signal_at(n_snr2: ArrayLike, n: ArrayLike, d: ArrayLike, sigma_p: ArrayLike = 1.0) -> np.ndarray:
-    """The signal strength |mu| that has this n SNR^2."""
-    return np.sqrt(np.asarray(n_snr2) * np.asarray(sigma_p) ** 2 * np.asarray(d) / np.asarray(n))
-
-
 def early_ratio(n_snr2: ArrayLike) -> np.ndarray:
     """Signal over noise of a denoiser that has left its start and is still small: n SNR^2 / 2. Derived here."""
     return np.asarray(n_snr2) / 2

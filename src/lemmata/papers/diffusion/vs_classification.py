@@ -2,252 +2,177 @@
 
 Over a range of n·SNR² in which the classifier's ratio of signal to noise moves by four decades, the denoiser's moves by
 less than one. Han, Huang, Cao, Zou 2024, arXiv 2412.01021, state both for n·SNR² of constant order; the sweep, and the
-laws without fitted constants laid over it, are ours (:mod:`lemmata.papers.diffusion.theory`). Names: ``n_snr2`` n·SNR²,
-``ratio`` signal over noise (mean over neurons for the denoiser, largest neuron of the class for the classifier).
+laws without fitted constants laid over it, are ours (``theory.py``). Names: ``n_snr2`` n·SNR², ``ratio`` signal over
+noise (mean over neurons for the denoiser, largest neuron of the class for the classifier).
 """
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.old_experiment import SIZES, Experiment
-from lemmata.papers.diffusion import setting as family
+from lemmata.claims import (
+    Finding,
+    NotMeasurable,
+    above,
+    all_of,
+    among,
+    at,
+    below,
+    between,
+    claim,
+    left_out,
+    need,
+    one_of_each,
+    within,
+)
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.diffusion import setting
 from lemmata.papers.diffusion.setting import CLASSIFIER, DENOISER, HIGH, LOW
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
+from lemmata.report.curves import cloud, curves
+from lemmata.report.style import new_figure
+from lemmata.sweep import Body
 
 RECORD = (0, *(int(step) for step in np.round(np.geomspace(5, 1000, 24))), 2000, 5000, 20000)
 """Steps looked at: closely while the early ratio lasts."""
-_STEPS = {"smoke": 2000, "laptop": 5000, "paper": 20000}
 EARLY_NORM = 1.2
 """A denoiser is still small while its filters' norm is below this many times that at the start."""
+MODELS = (DENOISER, CLASSIFIER)
+SIZES = {
+    "smoke": Size(model=MODELS, n_snr2=(LOW, HIGH), steps=2000),
+    "laptop": Size(model=MODELS, n_snr2=(0.05, 0.1, 0.2, 0.4, LOW, 1.5, 2.0, 3.0, 4.5, HIGH), seeds=3),
+    "paper": Size(
+        model=MODELS,
+        n_snr2=tuple(sorted({*np.geomspace(0.02, 50, 30).round(4).tolist(), LOW, 1.5, 3.0, HIGH})),
+        steps=20000,
+        seeds=20,
+        changes={"record": RECORD},
+    ),
+}
 
 
-def grid(size: str) -> "Grid":
-    """Size → the points of the sweep."""
-    from lemmata.sweep import Grid
-
-    n_snr2, seeds = {
-        "smoke": ((LOW, HIGH), 1),
-        "laptop": ((0.05, 0.1, 0.2, 0.4, LOW, 1.5, 2.0, 3.0, 4.5, HIGH), 3),
-        "paper": (tuple(sorted({*np.geomspace(0.02, 50, 30).round(4).tolist(), LOW, 1.5, 3.0, HIGH})), 20),
-    }[size]
-    axes = {"model": (DENOISER, CLASSIFIER), "n_snr2": n_snr2, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
+def body(power: int = 2) -> Body:
+    """Both models, recorded along the way."""
+    return setting.both(power, RECORD)
 
 
-def body(size: str, **changes: Any) -> "Body":
-    """Size and options → the training of every cell."""
-    return family.body(size, **{"steps": _STEPS[size], "record": RECORD, **changes})
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def classifier_learns_one(dataset: "xr.Dataset") -> Finding:
+@claim("a classifier learns only noise at n·SNR² = 0.75 and only signal at 6.75", setting.THEOREM_CLASSIFIER, ALL)
+def classifier_learns_one(data: xr.Dataset) -> Finding:
     """Signal over noise of the classifier at the paper's two values of n·SNR²."""
-    ratio = family.settled(dataset, CLASSIFIER).dataset["ratio"].mean("seed")
-    low, high = (float(ratio.sel(n_snr2=at_).item()) for at_ in _both(dataset))
-    found = family.of(dataset, CLASSIFIER)["ratio_predicted"]
-    predicted = [float(found.sel(n_snr2=at_).item()) for at_ in _both(dataset)]
-    return Finding(
-        holds=low < 0.05 and high > 5,
-        measured=f"signal/noise {low:.3f} at n·SNR² = {LOW}, {high:.1f} at {HIGH}",
-        predicted=f"{predicted[0]:.3f} and {predicted[1]:.1f}, race without fitted constants",
-        tolerance="< 0.05 and > 5",
+    ratio = setting.settled(data, CLASSIFIER).ratio.mean("seed")
+    predicted = at(data, model=CLASSIFIER).ratio_predicted
+    low, high = (float(at(predicted, n_snr2=value).max()) for value in (LOW, HIGH))
+    return all_of(
+        below(0.05, at(ratio, n_snr2=LOW), format=f"signal/noise {{:.3f}} at n·SNR² = {LOW}"),
+        above(5, at(ratio, n_snr2=HIGH), format=f"{{:.1f}} at {HIGH}"),
+        expected=f"{low:.3f} and {high:.1f}, race without fitted constants",
     )
 
 
-def _both(dataset: "xr.Dataset") -> tuple[float, float]:
-    for value in (LOW, HIGH):
-        at(dataset, n_snr2=value)
-    return LOW, HIGH
-
-
-def denoiser_learns_both(dataset: "xr.Dataset") -> Finding:
-    """Signal and noise of the denoisers that converged are of one order."""
-    kept = family.settled(dataset, DENOISER)
-    ratio = kept.dataset["ratio"].mean("seed")
-    inside = ratio.sel(n_snr2=(ratio.n_snr2 >= 0.05 * (1 - 1e-9)) & (ratio.n_snr2 <= HIGH * (1 + 1e-9)))
-    upper = inside.sel(n_snr2=inside.n_snr2 >= LOW * (1 - 1e-9))
-    if inside.size < 2:
-        raise NotMeasurable(f"needs several n_snr2 between 0.05 and {HIGH}")
-    low, high = float(inside.min()), float(inside.max())
-    rising = bool((upper.diff("n_snr2") > 0).all())
-    return Finding(
-        holds=low >= 0.2 and high <= 2 and rising,
-        measured=f"signal/noise {low:.2f} to {high:.2f}, {'' if rising else 'NOT '}increasing from {LOW} on",
-        predicted="of constant order",
-        tolerance="in [0.2, 2]",
-        detail=kept.note,
+@claim("a denoiser learns signal and noise in the same order of size", setting.THEOREM_DENOISER, ALL)
+def denoiser_learns_both(data: xr.Dataset) -> Finding:
+    """Signal and noise of the denoisers that converged are of one order, and the ratio rises with n·SNR²."""
+    ratio = setting.settled(data, DENOISER).ratio.mean("seed")
+    near = 1e-9
+    inside = ratio.sel(n_snr2=(ratio.n_snr2 >= 0.05 * (1 - near)) & (ratio.n_snr2 <= HIGH * (1 + near)))
+    need(inside, n_snr2=2)
+    rise = inside.sel(n_snr2=inside.n_snr2 >= LOW * (1 - near)).diff("n_snr2")
+    return all_of(
+        between(0.2, 2, inside, format="signal/noise {least:.2f} to {most:.2f}", expected="of constant order"),
+        above(0, rise, where=f"a step from {LOW} on", format="rises by {least:.3f} or more a step"),
     )
 
 
-def denoiser_converges(dataset: "xr.Dataset") -> Finding:
-    """Gradient and ratio at the end, at the paper's two values of n·SNR²."""
-    wanted = {LOW: (0.78, 0.03), HIGH: (1.23, 0.04)}
-    texts, good = [], True
-    for value, (ratio, within) in wanted.items():
-        cells = at(family.of(dataset, DENOISER).isel(step=-1), n_snr2=value)
-        worst, mean = float(cells["gradient_norm"].max()), float(cells["ratio"].mean())
-        good &= worst < 1.01 * family.CONVERGED and abs(mean - ratio) <= within
-        texts.append(f"{mean:.3f} at {value}, |gradient| ≤ {worst:.1e}")
-    return Finding(
-        holds=good,
-        measured="; ".join(texts),
-        predicted="0.78 and 1.23, measured once in another implementation",
-        tolerance="± 0.03 and ± 0.04, |gradient| < 1e-6",
-    )
-
-
-def early(dataset: "xr.Dataset") -> "xr.DataArray":
-    """Ratio of every denoiser at the last recorded step at which its filters are hardly longer than at the start."""
-    cells = family.of(dataset, DENOISER)
-    small = cells["norm_hidden"] <= EARLY_NORM * cells["norm_hidden"].isel(step=0)
-    leaves = small.argmin("step").where(~small.all("step"), small.sizes["step"])  # it never comes back
-    return cells["ratio"].isel(step=(leaves - 1).astype(int))
-
-
-def early_ratio_is_half(dataset: "xr.Dataset") -> Finding:
-    """The ratio at the end of the early phase over n·SNR²/2."""
-    ratio = early(dataset).mean("seed")
-    chosen = ratio.sel(n_snr2=(ratio.n_snr2 >= 0.5) & (ratio.n_snr2 <= 5))
-    if not chosen.size:
-        raise NotMeasurable("needs an n_snr2 between 0.5 and 5")
-    relative = chosen / (chosen.n_snr2 / 2)
-    low, high = float(relative.min()), float(relative.max())
-    return Finding(
-        holds=low > 0.9 and high < 1.1,
-        measured=f"{low:.3f} to {high:.3f} times n·SNR²/2",
-        predicted="1",
-        tolerance="10 %, n·SNR² from 0.5 to 5",
-    )
-
-
-def stationary_ratio_is_predicted(dataset: "xr.Dataset") -> Finding:
-    """The last ratio against the symmetric stationary point's, in every seed."""
-    kept = family.settled(dataset, DENOISER).dataset
-    wanted = [value for value in (LOW, 1.5, 3.0, HIGH) if np.isclose(kept.n_snr2, value).any()]
-    if len(wanted) < 2:
-        raise NotMeasurable("needs two of n_snr2 = 0.75, 1.5, 3, 6.75")
-    errors = {
-        value: abs(at(kept, n_snr2=value)["ratio"] / at(kept, n_snr2=value)["ratio_predicted"] - 1).max()
-        for value in wanted
-    }
-    worst = max(errors, key=lambda value: float(errors[value]))
-    return Finding(
-        holds=float(errors[worst]) < 0.03,
-        measured=f"off by {float(errors[worst]):.1%} at most, at n·SNR² = {worst:g}",
-        predicted="symmetric stationary point, population Gram matrix",
-        tolerance="3 % in every seed",
-    )
-
-
-def four_decades_against_one(dataset: "xr.Dataset") -> Finding:
+@claim(
+    "over the sweep the classifier's ratio moves by four decades and the denoiser's by less than one",
+    "derived here, from the paper's two theorems",
+)
+def four_decades_against_one(data: xr.Dataset) -> Finding:
     """By which factor either model's ratio moves over the sweep."""
-    moved, notes = [], []
-    for model in (CLASSIFIER, DENOISER):
-        kept = family.settled(dataset, model)
-        ratio = kept.dataset["ratio"].mean("seed")
-        notes += [f"{model}: {kept.note}"] if kept.note else []
-        moved.append(float(ratio.max() / ratio.min()))
-    return Finding(
-        holds=moved[0] > 5e3 and moved[1] < 10,
-        measured=f"classifier ×{moved[0]:.0f}, denoiser ×{moved[1]:.1f}",
-        predicted="exponential race against a stationary balance",
-        tolerance="> 5000 and < 10",
-        detail="; ".join(notes),
+    ratios = {model: setting.settled(data, model).ratio.mean("seed") for model in (CLASSIFIER, DENOISER)}
+    moved = {model: float(ratio.max() / ratio.min()) for model, ratio in ratios.items()}
+    return all_of(
+        above(5e3, moved[CLASSIFIER], format="classifier ×{:.0f}"),
+        below(10, moved[DENOISER], format="denoiser ×{:.1f}"),
+        expected="exponential race against a stationary balance",
     )
 
 
-def branch_is_lower(dataset: "xr.Dataset") -> Finding:
+@claim("the denoiser ends at a stationary point", "derived here", ALL)
+def denoiser_converges(data: xr.Dataset) -> Finding:
+    """Gradient and ratio at the end, at the paper's two values of n·SNR²."""
+    parts = []
+    for value, ratio, allowed in ((LOW, 0.78, 0.03), (HIGH, 1.23, 0.04)):
+        cells = at(at(data, model=DENOISER).isel(step=-1), n_snr2=value)
+        parts.append(within(allowed, cells.ratio.mean(), of=ratio, format=f"ratio off by {{:+.3f}} at {value}"))
+        parts.append(below(1.01 * setting.CONVERGED, cells.gradient_norm, format="|gradient| ≤ {:.1e}"))
+    return all_of(*parts, expected="0.78 and 1.23, measured once in another implementation")
+
+
+def early(data: xr.Dataset) -> xr.DataArray:
+    """Ratio of every denoiser at the last recorded step at which its filters are hardly longer than at the start."""
+    cells = at(data, model=DENOISER)
+    small = cells.norm_hidden <= EARLY_NORM * cells.norm_hidden.isel(step=0)
+    leaves = small.argmin("step").where(~small.all("step"), small.sizes["step"])  # it never comes back
+    return cells.ratio.isel(step=(leaves - 1).astype(int))
+
+
+@claim("while weights are small the ratio is n·SNR²/2", "derived here", ALL, name="early-ratio")
+def early_ratio(data: xr.Dataset) -> Finding:
+    """The ratio at the end of the early phase over n·SNR²/2."""
+    ratio = early(data).mean("seed")
+    near = among(ratio, (ratio.n_snr2 >= 0.5) & (ratio.n_snr2 <= 5), "n·SNR² from 0.5 to 5")
+    said = "{least:.3f} to {most:.3f} times n·SNR²/2"
+    return between(0.9, 1.1, near / (ratio.n_snr2 / 2), where="for n·SNR² from 0.5 to 5", format=said, expected="1")
+
+
+@claim("three unknowns predict the ratio at the stationary point", "derived here", ALL)
+def stationary_ratio(data: xr.Dataset) -> Finding:
+    """The last ratio against the symmetric stationary point's, in every seed."""
+    kept = setting.settled(data, DENOISER)
+    wanted = np.isclose(np.asarray(kept.n_snr2)[..., None], (LOW, 1.5, 3.0, HIGH)).any(-1)
+    if wanted.sum() < 2:
+        raise NotMeasurable("needs two of n_snr2 = 0.75, 1.5, 3, 6.75")
+    kept = kept.isel(n_snr2=wanted)
+    expected = "symmetric stationary point, population Gram matrix"
+    return within(0.03, kept.ratio, of=kept.ratio_predicted, relative=True, where="in every seed", expected=expected)
+
+
+@claim("where neurons specialise the loss is below that of the symmetric point", "derived here")
+def branches(data: xr.Dataset) -> Finding:
     """Where neurons have specialised the loss is below that of the symmetric point, so the ratio is another one."""
-    cells = family.settled(dataset, DENOISER).dataset
-    split = cells["branch_spread"] > 0.05
-    lower = cells["train_loss"] - float(_dimension(dataset)) - cells["excess_predicted"]
-    if not bool(split.any()):
-        raise NotMeasurable("no denoiser left the symmetric branch")
-    gain = lower.where(split).min("seed").dropna("n_snr2")
-    small = gain.sel(n_snr2=gain.n_snr2 < 0.4)
-    if not small.size:
-        raise NotMeasurable("no denoiser below n·SNR² = 0.4 left the symmetric branch")
-    return Finding(
-        holds=float(small.max()) < 0,
-        measured=f"{int(split.sum())} of {split.size} denoisers have specialised neurons; below 0.4 their loss is "
-        f"lower by {-float(small.max()):.2f} or more",
-        predicted="lower than the symmetric point's",
-        tolerance="loss − predicted < 0 below n·SNR² = 0.4",
-    )
-
-
-def _dimension(dataset: "xr.Dataset") -> float:
-    return family.setting(dataset, "d")[0]
+    cells = setting.settled(data, DENOISER)
+    split = cells.branch_spread > 0.05
+    gain = cells.train_loss - cells.d - cells.excess_predicted
+    low = among(gain, split & (cells.n_snr2 < 0.4), "specialised neurons below n·SNR² = 0.4").min("seed")
+    said = f"{int(split.sum())} of {split.size} denoisers have specialised neurons; below 0.4 their loss differs by "
+    return below(0, low, where="loss − predicted below n·SNR² = 0.4", format=said + "{:.2f} or less",
+                 expected="lower than the symmetric point's")  # fmt: skip
 
 
 CLAIMS = (
-    Claim(
-        "classifier-learns-one",
-        "a classifier learns only noise at n·SNR² = 0.75 and only signal at 6.75",
-        family.THEOREM_CLASSIFIER,
-        classifier_learns_one,
-        SIZES,
-    ),
-    Claim(
-        "denoiser-learns-both",
-        "a denoiser learns signal and noise in the same order of size",
-        family.THEOREM_DENOISER,
-        denoiser_learns_both,
-        SIZES,
-    ),
-    Claim(
-        "four-decades-against-one",
-        "over the sweep the classifier's ratio moves by four decades and the denoiser's by less than one",
-        "derived here, from the paper's two theorems",
-        four_decades_against_one,
-    ),
-    Claim("denoiser-converges", "the denoiser ends at a stationary point", "derived here", denoiser_converges, SIZES),
-    Claim("early-ratio", "while weights are small the ratio is n·SNR²/2", "derived here", early_ratio_is_half, SIZES),
-    Claim(
-        "stationary-ratio",
-        "three unknowns predict the ratio at the stationary point",
-        "derived here",
-        stationary_ratio_is_predicted,
-        SIZES,
-    ),
-    Claim(
-        "branches",
-        "where neurons specialise the loss is below that of the symmetric point",
-        "derived here",
-        branch_is_lower,
-    ),
+    classifier_learns_one,
+    denoiser_learns_both,
+    four_decades_against_one,
+    denoiser_converges,
+    early_ratio,
+    stationary_ratio,
+    branches,
 )
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Everything that is drawn, by file name."""
-    return {"ratio": ratio(dataset), "branch": branch(dataset)}
+    return {"ratio": ratio(data), "branch": branch(data)}
 
 
-def _plane(dataset: "xr.Dataset") -> tuple["xr.Dataset", str]:
-    from lemmata.lab.readings import one_of_each
+def _plane(data: xr.Dataset) -> tuple[xr.Dataset, str]:
 
-    return one_of_each(dataset, "model", "n_snr2", "step", of="ratio")
+    return one_of_each(data, "model", "n_snr2", "step", of="ratio")
 
 
-def ratio(dataset: "xr.Dataset") -> "Figure":
+def ratio(data: xr.Dataset) -> Figure:
     """Both models' ratio against n·SNR², with the predictions."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = _plane(dataset)
+    chosen, note = _plane(data)
     figure, axes = new_figure(width=7.2, height=4.6)
     last, unsettled = chosen.isel(step=-1), _unsettled(chosen)
     curves(
@@ -266,20 +191,19 @@ def ratio(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-def _unsettled(dataset: "xr.Dataset") -> str:
-    counts = {model: family.settled(dataset, model).note for model in dataset["model"].values.tolist()}
-    return "\n".join(f"{model}: {note}, drawn all the same" for model, note in counts.items() if note)
+def _unsettled(data: xr.Dataset) -> str:
+    notes = []
+    for model in data.model.values.tolist():
+        cells = at(data, model=model)
+        if note := str(left_out(cells, not_converged=cells.status != setting.ENDS[model])):
+            notes.append(f"{model}: {note}, drawn all the same")
+    return "\n".join(notes)
 
 
-def branch(dataset: "xr.Dataset") -> "Figure":
+def branch(data: xr.Dataset) -> Figure:
     """The denoiser's ratio early and late, how far its neurons are apart, and its loss."""
-    import xarray as xr
-
-    from lemmata.report.curves import cloud, curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = _plane(dataset)
-    cells = family.of(chosen, DENOISER)
+    chosen, note = _plane(data)
+    cells = at(chosen, model=DENOISER)
     last = cells.isel(step=-1)
     figure, axes = new_figure(1, 3, title="Which stationary point a denoiser ends at" + note, width=4.6)
     when = xr.DataArray(["while small", "at the end"], dims="when", name="when", attrs={"long_name": "denoiser"})
@@ -300,7 +224,7 @@ def branch(dataset: "xr.Dataset") -> "Figure":
     )
     axes[0, 0].legend(loc="lower right", bbox_to_anchor=None)
     cloud(axes[0, 1], last["n_snr2"], last["branch_spread"], "seed", log="x", title="Off it, neurons have specialised")
-    excess = (last["train_loss"] - _dimension(dataset)).assign_attrs(long_name="denoising loss − d")
+    excess = (last["train_loss"] - chosen.d).assign_attrs(long_name="denoising loss − d")
     curves(
         axes[0, 2],
         excess,
@@ -315,15 +239,4 @@ def branch(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-EXPERIMENT = Experiment(
-    name="diffusion-vs-classification",
-    paper=family.PAPER,
-    shows="Over n·SNR² a classifier's ratio of signal to noise moves by four decades, a denoiser's hardly.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=family.predictions,
-    figures=figures,
-    options=family.OPTIONS,
-    seconds={"smoke": 3, "laptop": 15, "paper": 900},
-)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures, options=setting.OPTIONS)

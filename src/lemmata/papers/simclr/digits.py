@@ -6,163 +6,127 @@ this on MNIST with 200 unlabelled images; how they build patches, noise and augm
 reading. Direct training starts from filters large enough to train at all. Names: ``pairs`` images without labels.
 """
 
-from typing import TYPE_CHECKING, Any
+import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.old_experiment import SIZES, Experiment, Option
-from lemmata.lab.readings import one_of_each
-from lemmata.papers.simclr import setting as family
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
+from lemmata import GD, ImageNoise, ImagePairs, LinearEncoder, Run, SimCLR, Until, load_digits, load_images
+from lemmata.claims import Finding, at, at_least, at_most, claim, need, note, one_of_each, usable, within
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.simclr import setting
+from lemmata.papers.simclr.fine_tuning import FineTuning
+from lemmata.parameters import Parameter
+from lemmata.report.curves import curves
+from lemmata.report.style import new_figure
+from lemmata.status import Status
+from lemmata.sweep import Body, derived
 
 CLASSES = (3, 8)
 MIDDLE, WEAK, STRONG = 0.2, 0.1, 0.8
 """Noise levels: pre-training helps, is not needed, does not help."""
-LABELS = {"smoke": (8, 32), "laptop": (8, 16, 32, 64), "paper": (4, 8, 16, 32, 64, 128)}
-
-
-def grid(size: str) -> "Grid":
-    """Starts, noise levels and seeds."""
-    from lemmata.sweep import Grid
-
-    sigma_p, seeds = {
-        "smoke": ((MIDDLE, STRONG), 1),
-        "laptop": ((WEAK, MIDDLE, 0.4, STRONG), 5),
-        "paper": ((0.05, WEAK, 0.15, MIDDLE, 0.3, 0.4, 0.6, STRONG, 1.6), 20),
-    }[size]
-    axes = {"start": ("simclr", "direct"), "sigma_p": sigma_p, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
+STARTS = ("simclr", "direct")
+OPTIONS = {
+    "images": Parameter("an .npz file with x (N × H × W or N × p) and y (two classes)", str, axis=False),
+    "pairs": Parameter("unlabelled images, two noise patches each", int, units="images", least=2, axis=False),
+    "tests": Parameter("test images", int, units="images", least=2, axis=False),
+    "pretraining_steps": Parameter("most steps of pre-training", int, units="steps", least=1, axis=False),
+    **setting.OPTIONS,
+}
+SIZES = {
+    "smoke": Size(start=STARTS, sigma_p=(MIDDLE, STRONG), labels=(8, 32), pairs=60, steps=300, tests=30,
+                  pretraining_steps=300),
+    "laptop": Size(start=STARTS, sigma_p=(WEAK, MIDDLE, 0.4, STRONG), labels=(8, 16, 32, 64), seeds=5),
+    "paper": Size(
+        start=STARTS,
+        sigma_p=(0.05, WEAK, 0.15, MIDDLE, 0.3, 0.4, 0.6, STRONG, 1.6),
+        labels=(4, 8, 16, 32, 64, 128),
+        steps=20000,
+        seeds=20,
+    ),
+}  # fmt: skip
 
 
 def body(
-    size: str,
-    *,
     images: str | None = None,
-    direct_init: float = 0.05,
-    steps: int | None = None,
+    pairs: int = 150,
+    tests: int = 150,
+    pretraining_steps: int = 1000,
+    labels: tuple[int, ...] = (8, 16, 32, 64),
     power: float = 3.0,
-    m: int = 20,
-    device: str = "cpu",
-    **changes: Any,
-) -> "Body":
-    """Pre-training on images without labels, and fine-tuning on some of them with labels."""
-    from lemmata import GD, ImageNoise, ImagePairs, LinearEncoder, Run, SimCLR, Until, load_digits, load_images
-    from lemmata.papers.simclr.fine_tuning import FineTuning
+    steps: int = 2000,
+) -> Body:
+    """Pre-training on images without labels, and fine-tuning on some of them with labels.
 
+    Raises:
+        ValueError: fewer images than the smallest number of labels.
+    """
     pictures = load_digits(CLASSES) if images is None else load_images(images, classes=2)
     d = max(500, pictures.x.shape[1])
-    pairs = changes.pop("pairs", 60 if size == "smoke" else 150)
-    labels = tuple(n for n in LABELS[size] if n <= pairs)
-    if not labels:
-        raise ValueError(f"pairs = {pairs} was asked for; labels are given to {LABELS[size][0]} images or more of them")
-    smoke = size == "smoke"
+    if not (given := tuple(n for n in labels if n <= pairs)):
+        raise ValueError(f"pairs = {pairs} was asked for; labels are given to {labels[0]} images or more of them")
     pretraining = Run(
         ImagePairs(pictures, pairs, d=d),
-        LinearEncoder(m, init=1e-4),
+        LinearEncoder(20, init=1e-4),
         SimCLR(),
         GD(c=0.2),
-        steps=300 if smoke else 1000,
+        steps=pretraining_steps,
         until=Until("filter_signal", 0.4),
         probes=("train_loss", "filter_signal", "filter_noise"),
     )
-    data = ImageNoise(pictures, n=2, d=d, tests=30 if smoke else 150, seen=pairs)
-    steps = steps or {"smoke": 300, "laptop": 2000, "paper": 20000}[size]
-    finetuning = family.network_training(data, m, power, direct_init, steps)
-    body = FineTuning(family.on(pretraining, device), family.on(finetuning, device), labels)
-    return body.at(changes)
+    data = ImageNoise(pictures, n=2, d=d, tests=tests, seen=pairs)
+    both = FineTuning(pretraining, setting.network_training(data, 20, power, 0.05, steps), given)
+    return derived(both, setting.fine_tuning_step)
 
 
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Nothing: the theory speaks of one signal vector, and here every image is its own."""
-    import xarray as xr
-
-    return xr.Dataset()
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def _errors(dataset: "xr.Dataset", sigma_p: float) -> "tuple[xr.DataArray, xr.DataArray, str]":
-    """Mean test error of SimCLR and of direct training at a noise level, and which cells had not fitted."""
-    kept = converged(dataset)
-    part = at(kept.dataset, sigma_p=sigma_p)
-    unfit = {str(s): int((at(part, start=s)["train_loss"] > family.FITTED).sum()) for s in ("simclr", "direct")}
-    cells = int(part["train_loss"].size / 2)
-    missed = int((at(part, start="simclr")["pretrained_status"] != family.REACHED).sum())
-    short = f"; pre-training short of its level in {missed} of {part.sizes['seed']}" if missed else ""
-    note = ", ".join(f"{count} of {cells} {start}" for start, count in unfit.items())
-    error = part["test_error"].mean("seed")
-    return (
-        at(error.to_dataset(name="e"), start="simclr")["e"],
-        at(error.to_dataset(name="e"), start="direct")["e"],
-        (f"training loss above {family.FITTED:g} at the end: {note}{short}; {kept.note}".rstrip("; ")),
-    )
+def _errors(data: xr.Dataset, sigma_p: float) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean test error of SimCLR and of direct training at a noise level; says which cells had not fitted."""
+    part = at(usable(data), sigma_p=sigma_p)
+    unfit = {start: int((at(part, start=start).train_loss > setting.FITTED).sum()) for start in STARTS}
+    cells = part.train_loss.size // 2
+    said = ", ".join(f"{count} of {cells} {start}" for start, count in unfit.items())
+    note(f"training loss above {setting.FITTED:g} at the end: {said}")
+    if missed := int((at(part, start="simclr").pretrained_status != Status.REACHED_LEVEL).sum()):
+        note(f"pre-training short of its level in {missed} of {part.sizes['seed']}")
+    error = part.test_error.mean("seed")
+    return at(error, start="simclr"), at(error, start="direct")
 
 
-def _listed(error: "xr.DataArray") -> str:
+def _listed(error: xr.DataArray) -> str:
     return ", ".join(f"{float(value):.3f}" for value in error)
 
 
-def halves_the_error(dataset: "xr.Dataset") -> Finding:
+@claim("where noise hides the images from direct training, pre-training halves the error", setting.ABSTRACT)
+def halves_the_error(data: xr.Dataset) -> Finding:
     """Errors of both starts at moderate noise."""
-    simclr, direct, note = _errors(dataset, MIDDLE)
-    if simclr.sizes["labels"] < 2:
-        raise NotMeasurable("needs several numbers of labels")
-    return Finding(
-        holds=bool((simclr <= direct / 2).all()),
-        measured=f"SimCLR {_listed(simclr)}; direct {_listed(direct)}",
-        predicted="at most half",
-        tolerance=f"at every n of {', '.join(map(str, simclr['labels'].values))}, σp = {MIDDLE:g}",
-        detail=note,
-    )
+    simclr, direct = _errors(data, MIDDLE)
+    need(simclr, labels=2)
+    where = f"of the direct error, at every n of {', '.join(map(str, simclr.labels.values))}, σp = {MIDDLE:g}"
+    said = f"SimCLR {_listed(simclr)}; direct {_listed(direct)}"
+    return at_most(0.5, simclr / direct, where=where, format=said, expected="at most half")
 
 
-def not_needed_at_weak_noise(dataset: "xr.Dataset") -> Finding:
+@claim("where noise is weak and labels are many, pre-training is not needed", "derived here")
+def not_needed(data: xr.Dataset) -> Finding:
     """Errors of both starts at weak noise and 64 labels."""
-    simclr, direct, note = _errors(dataset, WEAK)
-    one, other = (at(error.to_dataset(name="e"), labels=64)["e"] for error in (simclr, direct))
-    return Finding(
-        holds=abs(float(one - other)) <= 0.05,
-        measured=f"SimCLR {float(one):.3f}, direct {float(other):.3f}",
-        predicted="no advantage",
-        tolerance=f"within 0.05 at n = 64, σp = {WEAK:g}",
-        detail=note,
-    )
+    one, other = (at(error, labels=64) for error in _errors(data, WEAK))
+    said = f"SimCLR {float(one):.3f}, direct {float(other):.3f}"
+    return within(0.05, one, of=other, where=f"at n = 64, σp = {WEAK:g}", format=said, expected="no advantage")
 
 
-def both_fail_at_strong_noise(dataset: "xr.Dataset") -> Finding:
+@claim("where noise is strong, neither learns", "derived here", ALL)
+def both_fail(data: xr.Dataset) -> Finding:
     """Errors of both starts at strong noise."""
-    simclr, direct, note = _errors(dataset, STRONG)
-    low = min(float(simclr.min()), float(direct.min()))
-    return Finding(
-        holds=low >= 0.4, measured=f"test error at least {low:.2f}", predicted="near 0.5",
-        tolerance=f"≥ 0.4 at every n, σp = {STRONG:g}", detail=note,
-    )  # fmt: skip
+    error = xr.concat(_errors(data, STRONG), "start", coords="minimal", compat="override")
+    where = f"at every n, σp = {STRONG:g}"
+    return at_least(0.4, error, where=where, format="test error at least {:.2f}", expected="near 0.5")
 
 
-CLAIMS = (
-    Claim("halves-the-error", "where noise hides the images from direct training, pre-training halves the error",
-          family.ABSTRACT, halves_the_error),
-    Claim("not-needed", "where noise is weak and labels are many, pre-training is not needed", "derived here",
-          not_needed_at_weak_noise),
-    Claim("both-fail", "where noise is strong, neither learns", "derived here", both_fail_at_strong_noise, SIZES),
-)  # fmt: skip
+CLAIMS = (halves_the_error, not_needed, both_fail)
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Test error against labels, one panel per noise level."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = one_of_each(dataset, "start", "sigma_p", "labels")
-    kept = converged(chosen).dataset
+    chosen, note = one_of_each(data, "start", "sigma_p", "labels")
+    kept = usable(chosen)
     levels = kept["sigma_p"].values[:4] if "sigma_p" in kept.dims else [None]
     title = "Digits: SimCLR pre-training saves labels while noise is moderate" + note
     figure, axes = new_figure(1, len(levels), title=title, width=3.4, height=3.2, sharey=True)
@@ -180,23 +144,4 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     return {"digits": figure}
 
 
-_NAMES = ("correlation", "level", "temperature", "negatives", "m", "init", "sigma_p")
-_FIXED = ("power", "steps", "engine", "dtype", "device")
-
-EXPERIMENT = Experiment(
-    name="simclr-digits",
-    paper=family.PAPER,
-    shows="Handwritten digits beside noise: pre-training saves labels where direct training memorises the noise.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    options=(
-        Option("images", str, "an .npz file with x (N × H × W or N × p) and y (two classes)", axis=False),
-        Option("pairs", int, "unlabelled images, two noise patches each", axis=False),
-        Option("direct_init", float, "standard deviation of the filters that direct training starts from", axis=False),
-        *(option for option in family.OPTIONS if option.name in (*_NAMES, *_FIXED)),
-    ),
-    seconds={"smoke": 4, "laptop": 60, "paper": 5300},
-)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, figures=figures, options=OPTIONS)

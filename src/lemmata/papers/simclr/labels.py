@@ -6,21 +6,30 @@ signal itself. Zhang, Cao 2024, arXiv 2409.18685; direct training: Cao, Chen, Be
 ``labels`` n, ``start`` where fine-tuning begins, ``snr`` SNR.
 """
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.old_experiment import Experiment
-from lemmata.lab.readings import one_of_each
-from lemmata.papers.simclr import setting as family
-from lemmata.papers.simclr import theory as theory
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
+from lemmata.claims import (
+    Finding,
+    NotMeasurable,
+    all_of,
+    among,
+    at,
+    at_least,
+    at_most,
+    below,
+    claim,
+    factor,
+    in_order,
+    one_of_each,
+    within,
+)
+from lemmata.lab import Experiment, Size
+from lemmata.papers.simclr import setting, theory
+from lemmata.report.curves import cloud, curves
+from lemmata.report.style import new_figure
+from lemmata.sweep import Body
 
 LOW_LOSS = 0.1
 """Test loss that counts as learnt."""
@@ -28,156 +37,109 @@ HARD = 0.2
 """SNR up to which direct training fails with all the labels tried."""
 EXPECTED = {0.1: 32, 0.15: 8, 0.2: 8, 0.3: 4}
 """Labels at which the loss is below :data:`LOW_LOSS`, measured before with code of its own, per SNR."""
-LABELS = {"smoke": (2, 8, 32), "laptop": (2, 4, 8, 16, 32, 64, 128), "paper": (2, 4, 8, 16, 32, 64, 128, 256, 512)}
+STARTS = ("simclr", "direct", "spectral", "oracle")
+SIZES = {
+    "smoke": Size(start=STARTS[:2], snr=(0.2, 0.3), labels=(2, 8, 32), d=400, pairs=50, m=10, steps=800, seeds=2),
+    "laptop": Size(start=STARTS, snr=(0.1, 0.15, 0.2, 0.3), labels=(2, 4, 8, 16, 32, 64, 128), seeds=5),
+    "paper": Size(
+        start=STARTS,
+        snr=tuple(np.linspace(0.05, 0.5, 19).round(3).tolist()),
+        labels=(2, 4, 8, 16, 32, 64, 128, 256, 512),
+        steps=20000,
+        seeds=20,
+    ),
+}
 
 
-def grid(size: str) -> "Grid":
-    """Starts, SNR and seeds; the numbers of labels are a dimension of the results."""
-    from lemmata.sweep import Grid
-
-    start, snr, seeds = {
-        "smoke": (("simclr", "direct"), (0.2, 0.3), 2),
-        "laptop": (("simclr", "direct", "spectral", "oracle"), (0.1, 0.15, 0.2, 0.3), 5),
-        "paper": (("simclr", "direct", "spectral", "oracle"), np.linspace(0.05, 0.5, 19).round(3).tolist(), 20),
-    }[size]
-    axes = {"start": start, "snr": snr, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
-
-
-def body(size: str, **changes: Any) -> "Body":
+def body(labels: tuple[int, ...] = (2, 8, 32), power: float = 3.0, steps: int = 3000) -> Body:
     """Pre-training, and fine-tuning with every number of labels."""
-    small = {"d": 400, "pairs": 50, "m": 10, "steps": 800} if size == "smoke" else {}
-    return family.training(LABELS[size], **{**small, **({"steps": 20000} if size == "paper" else {}), **changes})
+    return setting.training(labels, power, steps)
 
 
-# -- claims ----------------------------------------------------------------------------------------------------------
+def _errors(data: xr.Dataset, start: str) -> xr.DataArray:
+    return at(setting.usable(data), start=start).test_error.mean("seed")
 
 
-def _errors(dataset: "xr.Dataset", start: str) -> tuple["xr.DataArray", str]:
-    kept = family.usable(dataset)
-    return at(kept.dataset, start=start)["test_error"].mean("seed"), kept.note
-
-
-def direct_training_fails(dataset: "xr.Dataset") -> Finding:
+@claim("without pre-training the network fits the labels by noise alone", setting.ABSTRACT)
+def direct_fails(data: xr.Dataset) -> Finding:
     """Test error of the direct start near one half at low SNR."""
-    error, note = _errors(dataset, "direct")
-    error = error.where(error["snr"] <= HARD)
-    if not bool(error.notnull().any()):
-        raise NotMeasurable(f"needs an SNR of at most {HARD:g}")
-    low, high, most = float(error.min()), float(error.max()), int(error["labels"].max())
-    return Finding(
-        holds=abs(low - 0.5) <= 0.01 and abs(high - 0.5) <= 0.01,
-        measured=f"test error from {low:.3f} to {high:.3f}",
-        predicted="0.5",
-        tolerance=f"± 0.01 at SNR ≤ {HARD:g}, n ≤ {most}",
-        detail=f"all fitted: training loss ≤ {family.FITTED:g}" + (f"; {note}" if note else ""),
-    )
+    error = _errors(data, "direct")
+    error = among(error, error.snr <= HARD, f"an SNR of at most {HARD:g}")
+    where = f"at SNR ≤ {HARD:g}, n ≤ {int(error.labels.max())}"
+    said = f"test error from {float(error.min()):.3f} to {float(error.max()):.3f}"
+    return within(0.01, error, of=0.5, where=where, format=said, detail=f"all fitted: loss ≤ {setting.FITTED:g}")
 
 
-def pretrained_succeeds(dataset: "xr.Dataset") -> Finding:
+@claim("after pre-training a few labels give an almost optimal test error", setting.ABSTRACT)
+def pretrained_succeeds(data: xr.Dataset) -> Finding:
     """Test error after pre-training at low SNR with 8 labels or more."""
-    error, note = _errors(dataset, "simclr")
-    error = error.where((error["snr"] <= HARD) & (error["labels"] >= 8))
-    if not bool(error.notnull().any()):
-        raise NotMeasurable(f"needs an SNR of at most {HARD:g} and 8 labels")
-    worst = error.isel({str(k): int(v) for k, v in error.fillna(-1).argmax(...).items()})
-    return Finding(
-        holds=float(worst) < 0.01,
-        measured=f"test error at most {float(worst):.2g}",
-        predicted="→ 0",
-        tolerance=f"< 0.01 at SNR ≤ {HARD:g}, n ≥ 8",
-        detail=f"worst at SNR = {float(worst['snr']):g}, n = {int(worst['labels'])}" + (f"; {note}" if note else ""),
-    )
+    error = _errors(data, "simclr")
+    error = among(error, (error.snr <= HARD) & (error.labels >= 8), f"an SNR of at most {HARD:g} and 8 labels")
+    where = f"at SNR ≤ {HARD:g}, n ≥ 8"
+    return below(0.01, error, where=where, format="test error at most {:.2g}", expected="→ 0")
 
 
-def labels_to_low_loss(dataset: "xr.Dataset") -> Finding:
+@claim("the number of labels to a small test loss falls with the SNR", "derived here")
+def labels_to_low_loss(data: xr.Dataset) -> Finding:
     """The first number of labels from which the mean test loss stays low, per SNR."""
-    kept = family.usable(dataset)
-    loss = at(kept.dataset, start="simclr")["test_loss"].mean("seed")
-    needed = family.first_below(loss, "labels", LOW_LOSS)
-    texts, holds = [], True
-    for snr, expected in EXPECTED.items():
-        if "snr" in needed.dims and np.isclose(needed["snr"], snr).any():
-            found = float(at(needed.to_dataset(name="n"), snr=snr)["n"])
-            texts.append(f"{found:g} at {snr:g}")
-            holds &= bool(expected / 2 <= found <= 2 * expected)
-    if len(texts) < len(EXPECTED) or bool(needed.isnull().all()):
+    loss = at(setting.usable(data), start="simclr").test_loss.mean("seed")
+    needed = setting.first_below(loss, "labels", LOW_LOSS)
+    found = xr.concat([at(needed, snr=snr) for snr in EXPECTED], "snr", coords="minimal", compat="override")
+    if bool(found.isnull().any()):
         raise NotMeasurable("needs SNR = 0.1, 0.15, 0.2 and 0.3 and labels enough")
-    return Finding(
-        holds=holds,
-        measured=", ".join(texts) + " SNR",
-        predicted=", ".join(f"{n} at {snr:g}" for snr, n in EXPECTED.items()),
-        tolerance=f"mean loss < {LOW_LOSS:g} within one doubling of n",
-        detail=kept.note,
-    )
+    expected = xr.DataArray(list(EXPECTED.values()), dims="snr", coords={"snr": list(EXPECTED)})
+    said = ", ".join(f"{float(n):g} at {snr:g}" for snr, n in zip(EXPECTED, found)) + " SNR"
+    told = ", ".join(f"{n} at {snr:g}" for snr, n in EXPECTED.items()) + ", measured before"
+    return factor(2, found.assign_coords(snr=list(EXPECTED)), of=expected, where=f"for a mean loss < {LOW_LOSS:g}",
+                  format=said, expected=told)  # fmt: skip
 
 
-def one_load_decides(dataset: "xr.Dataset") -> Finding:
+@claim("n·SNR^q·d^(q/2−1)·cos^(q−2) decides the test loss", "derived here")
+def one_load_decides(data: xr.Dataset) -> Finding:
     """Test loss on either side of the load of the transition."""
-    loss, load = _collapsed(dataset)
-    high, low = loss.where(load >= 1.8), loss.where(load <= 0.45)
-    if not (bool(high.notnull().any()) and bool(low.notnull().any())):
-        raise NotMeasurable("needs n·SNR³√d·cos below 0.45 and above 1.8")
-    return Finding(
-        holds=float(high.max()) <= 0.12 and float(low.min()) >= 0.12,
-        measured=f"loss ≤ {float(high.max()):.3f} above 1.8, ≥ {float(low.min()):.2f} below 0.45",
-        predicted="falls between 0.45 and 1.8 at every SNR",
-        tolerance="the two sides of 0.12",
+    loss, load = _collapsed(data)
+    high = among(loss, load >= 1.8, "n·SNR³√d·cos above 1.8")
+    low = among(loss, load <= 0.45, "n·SNR³√d·cos below 0.45")
+    return all_of(
+        at_most(0.12, high, where="above 1.8", format="loss ≤ {:.3f} above 1.8"),
+        at_least(0.12, low, where="below 0.45", format="≥ {:.2f} below 0.45"),
+        expected="falls between 0.45 and 1.8 at every SNR",
     )
 
 
-def ideal_starts(dataset: "xr.Dataset") -> Finding:
+@claim("a purer start needs fewer labels", "derived here")
+def ideal_starts(data: xr.Dataset) -> Finding:
     """Mean test losses of the three pre-trained starts."""
-    kept = family.usable(dataset).dataset
-    rows = [at(kept, start=start)["test_loss"].mean("seed") for start in ("oracle", "spectral", "simclr")]
-    oracle, spectral, simclr = (float(row.where(row["labels"] <= 32).mean()) for row in rows)
-    return Finding(
-        holds=oracle < spectral < simclr,
-        measured=f"mean loss over n ≤ 32: oracle {oracle:.3f}, spectral {spectral:.3f}, SimCLR {simclr:.3f}",
-        predicted="in this order",
-        tolerance="strictly",
-    )
+    loss = setting.usable(data).test_loss.mean("seed")
+    few = loss.where(loss.labels <= 32)
+    return in_order(
+        "mean loss over n ≤ 32",
+        **{name: float(at(few, start=start).mean()) for name, start in
+           (("oracle", "oracle"), ("spectral", "spectral"), ("SimCLR", "simclr"))},
+    )  # fmt: skip
 
 
-CLAIMS = (
-    Claim("direct-fails", "without pre-training the network fits the labels by noise alone", family.ABSTRACT,
-          direct_training_fails),
-    Claim("pretrained-succeeds", "after pre-training a few labels give an almost optimal test error", family.ABSTRACT,
-          pretrained_succeeds),
-    Claim("labels-to-low-loss", "the number of labels to a small test loss falls with the SNR", "derived here",
-          labels_to_low_loss),
-    Claim("one-load-decides", "n·SNR^q·d^(q/2−1)·cos^(q−2) decides the test loss", "derived here", one_load_decides),
-    Claim("ideal-starts", "a purer start needs fewer labels", "derived here", ideal_starts),
-)  # fmt: skip
+CLAIMS = (direct_fails, pretrained_succeeds, labels_to_low_loss, one_load_decides, ideal_starts)
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def _collapsed(dataset: "xr.Dataset") -> tuple["xr.DataArray", "xr.DataArray"]:
+def _collapsed(data: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """Mean test loss after SimCLR, and n·SNR^q·d^(q/2−1)·cos^(q−2) with cos as trained."""
-    from lemmata.lab.readings import setting
-
-    part = at(family.usable(dataset).dataset, start="simclr")
-    d, q = setting(dataset, "d", "power")
-    snr = setting(part, "snr")[0]
-    cos2 = part["pretrained_signal_alignment"].mean("seed")
-    load = part["labels"] * snr**q * d ** (q / 2 - 1) * cos2 ** (q / 2 - 1)
+    part = at(setting.usable(data), start="simclr")
+    q = float(data.power)
+    cos2 = part.pretrained_signal_alignment.mean("seed")
+    load = part.labels * part.snr**q * part.d ** (q / 2 - 1) * cos2 ** (q / 2 - 1)
     load.attrs = {"long_name": "n·SNR³·√d·cos" if q == 3 else f"n·SNR^q·d^(q/2−1)·cos^(q−2), q = {q:g}", "units": "1"}
-    return part["test_loss"].mean("seed").assign_attrs(long_name="test loss"), load
+    return part.test_loss.mean("seed").assign_attrs(long_name="test loss"), load
 
 
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Error and loss against labels, and the collapse."""
-    return {"labels": label_curves(dataset), "collapse": collapse(dataset)}
+    return {"labels": label_curves(data), "collapse": collapse(data)}
 
 
-def label_curves(dataset: "xr.Dataset") -> "Figure":
+def label_curves(data: xr.Dataset) -> Figure:
     """Rows: test error and test loss; columns: SNR; one curve per start."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = one_of_each(dataset, "start", "snr", "labels")
+    chosen, note = one_of_each(data, "start", "snr", "labels")
     values = chosen["snr"].values if "snr" in chosen.dims else [None]
     picked = [values[k] for k in sorted({0, len(values) // 2, len(values) - 1})]
     title = "Pre-training saves labels: direct training fits noise" + note
@@ -196,28 +158,14 @@ def label_curves(dataset: "xr.Dataset") -> "Figure":
     return figure
 
 
-def collapse(dataset: "xr.Dataset") -> "Figure":
+def collapse(data: xr.Dataset) -> Figure:
     """Test loss against the load: all SNR fall on one curve."""
-    from lemmata.report.curves import cloud
-    from lemmata.report.style import new_figure
-
-    chosen, note = one_of_each(dataset, "start", "snr", "labels")
-    loss, load = _collapsed(chosen if "start" in chosen.dims else chosen.expand_dims("start"))
+    chosen, note = one_of_each(data, "start", "snr", "labels")
+    loss, load = _collapsed(chosen)
     figure, axes = new_figure(title="After pre-training one load decides the loss" + note, width=6.0)
     cloud(axes[0, 0], load, loss, "snr", log="xy", title="mean over seeds, cos as trained")
     axes[0, 0].axvline(theory.PRETRAINED, color="0.4", lw=1, linestyle=":")
     return figure
 
 
-EXPERIMENT = Experiment(
-    name="simclr-labels",
-    paper=family.PAPER,
-    shows="With SimCLR pre-training a few labels do where direct training memorises noise with any number of them.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=family.predictions,
-    figures=figures,
-    options=family.OPTIONS,
-    seconds={"smoke": 3, "laptop": 70, "paper": 6000},
-)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures, options=setting.OPTIONS)

@@ -6,137 +6,99 @@ that keeps its noise (c > 0) needs more pairs. Pre-training ends early here, at 
 Zhang, Cao 2024, arXiv 2409.18685. Names: ``pairs`` n0, ``correlation`` c.
 """
 
-from typing import TYPE_CHECKING, Any
+import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, at
-from lemmata.lab.old_experiment import SIZES, Experiment
-from lemmata.lab.readings import one_of_each
-from lemmata.papers.simclr import setting as family
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Body, Grid
+from lemmata.claims import Finding, above, all_of, among, at, at_least, at_most, claim, need, one_of_each
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.simclr import setting
+from lemmata.report.curves import curves
+from lemmata.report.style import new_figure
+from lemmata.sweep import Body
 
 TOLERANCE = 0.02
 NOISY = 0.9
 """Correlation of the weak augmentation."""
+SIZES = {
+    "smoke": Size(snr=(0.2,), correlation=(0.0,), pairs=(5, 25, 100), m=10, steps=500, seeds=2),
+    "laptop": Size(snr=(0.1, 0.2), correlation=(0.0, NOISY), pairs=(4, 10, 25, 50, 100, 250), seeds=4),
+    "paper": Size(
+        snr=(0.05, 0.1, 0.2, 0.4),
+        correlation=(0.0, 0.5, NOISY, 1.0),
+        pairs=(4, 10, 25, 50, 100, 250, 500, 1000),
+        seeds=20,
+    ),
+}
 
 
-def grid(size: str) -> "Grid":
-    """SNR, correlations of the augmentation, numbers of pairs and seeds."""
-    from lemmata.sweep import Grid
-
-    snr, correlation, pairs, seeds = {
-        "smoke": ((0.2,), (0.0,), (5, 25, 100), 2),
-        "laptop": ((0.1, 0.2), (0.0, NOISY), (4, 10, 25, 50, 100, 250), 4),
-        "paper": ((0.05, 0.1, 0.2, 0.4), (0.0, 0.5, NOISY, 1.0), (4, 10, 25, 50, 100, 250, 500, 1000), 20),
-    }[size]
-    axes = {"snr": snr, "correlation": correlation, "pairs": pairs, "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
-
-
-def body(size: str, **changes: Any) -> "Body":
+def body(labels: tuple[int, ...] = (32,), power: float = 3.0, steps: int = 4000) -> Body:
     """Pre-training stopped early, and fine-tuning with 32 labels."""
-    small = {"m": 10, "steps": 500} if size == "smoke" else {"steps": 4000}
-    return family.training((32,), **{"level": 0.05, "init": 1e-6, **small, **changes})
+    return setting.training(labels, power, steps, level=0.05, init=1e-6)
 
 
-# -- claims ----------------------------------------------------------------------------------------------------------
+def _deviation(data: xr.Dataset, prediction: str, formula: str) -> Finding:
+    measured = data.pretrained_signal_alignment.mean("seed")
+    off = among(abs(measured - data[prediction]), data.unlabelled_load >= 1 + data.correlation, "n0·SNR² ≥ 1 + c")
+    return at_most(TOLERANCE, off, where="for n0·SNR² ≥ 1 + c", format="off by {:.3f} at most", expected=formula)
 
 
-def _deviation(dataset: "xr.Dataset", prediction: str, formula: str, **where: float) -> Finding:
-    part = at(family.usable(dataset, loss=None).dataset, **where)
-    measured = part["pretrained_signal_alignment"].mean("seed")
-    needed = 1 + part["correlation"]
-    off = abs(measured - part[prediction]).where(part["unlabelled_load"] >= needed)
-    if not bool(off.notnull().any()):
-        raise NotMeasurable("no cell has n0·SNR² ≥ 1 + c")
-    worst = off.isel({str(k): int(v) for k, v in off.fillna(-1).argmax(...).items()})
-    place = ", ".join(f"{name} = {float(worst[name]):g}" for name in ("snr", "pairs", "correlation"))
-    return Finding(
-        holds=float(worst) <= TOLERANCE,
-        measured=f"off by {float(worst):.3f} at most",
-        predicted=formula,
-        tolerance=f"≤ {TOLERANCE:g} for n0·SNR² ≥ 1 + c",
-        detail=f"worst at {place}: measured {float(measured.sel({name: worst[name] for name in off.dims})):.3f}",
-    )
-
-
-def alignment_is_predicted(dataset: "xr.Dataset") -> Finding:
+@claim(
+    "pre-trained filters point where the power method's top eigenvector does",
+    "Zhang, Cao 2024, power method; constants derived here",
+    ALL,
+)
+def alignment_predicted(data: xr.Dataset) -> Finding:
     """cos² against the formula for n0 ≪ d, ideal augmentation."""
-    return _deviation(dataset, "alignment_small_n0", "2n0·SNR²/(1 + 2n0·SNR²)", correlation=0.0)
+    pure = at(setting.usable(data, loss=None), correlation=0.0)
+    return _deviation(pure, "alignment_small_n0", "2n0·SNR²/(1 + 2n0·SNR²)")
 
 
-def sharp_alignment_is_predicted(dataset: "xr.Dataset") -> Finding:
+@claim("so they do for any n0/d and when the augmentation keeps noise", "derived here", ALL)
+def sharp_alignment_predicted(data: xr.Dataset) -> Finding:
     """cos² against the solution for any n0/d, all augmentations."""
-    return _deviation(dataset, "alignment_predicted", "solution of one equation in n0, SNR, d, c")
+    kept = setting.usable(data, loss=None)
+    return _deviation(kept, "alignment_predicted", "solution of one equation in n0, SNR, d, c")
 
 
-def alignment_grows(dataset: "xr.Dataset") -> Finding:
+@claim("more pairs, better alignment", setting.ABSTRACT, ALL)
+def alignment_grows(data: xr.Dataset) -> Finding:
     """cos² increases with the number of pairs."""
-    measured = dataset["pretrained_signal_alignment"].mean("seed").dropna("pairs")
-    if measured.sizes["pairs"] < 3:
-        raise NotMeasurable("needs three numbers of pairs")
-    step = float(measured.diff("pairs").min())
-    return Finding(
-        holds=step > 0, measured=f"smallest step {step:+.3f}", predicted="> 0", tolerance="between neighbouring n0"
-    )
+    measured = data.pretrained_signal_alignment.mean("seed").dropna("pairs")
+    need(measured, pairs=3)
+    said = "smallest step {:+.3f}"
+    return above(0, measured.diff("pairs"), where="between neighbouring n0", format=said, expected="> 0")
 
 
-def pairs_decide_the_error(dataset: "xr.Dataset") -> Finding:
+@claim("with n0·SNR² of order one 32 labels are enough, with much less they are not", setting.ABSTRACT)
+def pairs_decide(data: xr.Dataset) -> Finding:
     """Test error with few and with many pairs, ideal augmentation."""
     # Pairs too few to learn the signal from end without reaching the level: these cells are the claim's subject.
-    kept = family.usable(dataset, loss=None, reached=False)
-    error = at(kept.dataset, correlation=0.0, labels=32)["test_error"].mean("seed")
-    load = at(dataset, correlation=0.0)["unlabelled_load"]
-    few, many = error.where(load <= 0.1), error.where(load >= 1)
-    if not (bool(few.notnull().any()) and bool(many.notnull().any())):
-        raise NotMeasurable("needs n0·SNR² below 0.1 and above 1")
-    return Finding(
-        holds=float(few.min()) >= 0.4 and float(many.max()) <= 0.1,
-        measured=f"error ≥ {float(few.min()):.2f} with n0·SNR² ≤ 0.1, ≤ {float(many.max()):.3f} with n0·SNR² ≥ 1",
-        predicted="n0·SNR² of order one decides",
-        tolerance="≥ 0.4 and ≤ 0.1 at n = 32",
-        detail=kept.note,
+    pure = at(setting.usable(data, loss=None, reached=False), correlation=0.0, labels=32)
+    error = pure.test_error.mean("seed")
+    few = among(error, pure.unlabelled_load <= 0.1, "n0·SNR² below 0.1")
+    many = among(error, pure.unlabelled_load >= 1, "n0·SNR² above 1")
+    return all_of(
+        at_least(0.4, few, where="at n = 32, n0·SNR² ≤ 0.1", format="error ≥ {:.2f} with n0·SNR² ≤ 0.1"),
+        at_most(0.1, many, where="at n0·SNR² ≥ 1", format="≤ {:.3f} with n0·SNR² ≥ 1"),
+        expected="n0·SNR² of order one decides",
     )
 
 
-def weak_augmentation_hurts(dataset: "xr.Dataset") -> Finding:
+@claim("an augmentation that keeps noise aligns worse", "derived here")
+def weak_augmentation_hurts(data: xr.Dataset) -> Finding:
     """cos² with and without noise kept."""
-    pure, noisy = (at(dataset, correlation=c)["pretrained_signal_alignment"].mean("seed") for c in (0.0, NOISY))
+    pure, noisy = (at(data, correlation=c).pretrained_signal_alignment.mean("seed") for c in (0.0, NOISY))
     gap = (pure - noisy).dropna("pairs")
-    return Finding(
-        holds=bool((gap > 0).all()),
-        measured=f"cos² lower by {float(gap.min()):.3f} to {float(gap.max()):.3f}",
-        predicted="lower at every n0",
-        tolerance=f"c = {NOISY:g} against c = 0",
-    )
+    said = "cos² lower by {least:.3f} to {most:.3f}"
+    return above(0, gap, where=f"c = {NOISY:g} against c = 0", format=said, expected="lower at every n0")
 
 
-CLAIMS = (
-    Claim("alignment-predicted", "pre-trained filters point where the power method's top eigenvector does",
-          "Zhang, Cao 2024, power method; constants derived here", alignment_is_predicted, SIZES),
-    Claim("sharp-alignment-predicted", "so they do for any n0/d and when the augmentation keeps noise", "derived here",
-          sharp_alignment_is_predicted, SIZES),
-    Claim("alignment-grows", "more pairs, better alignment", family.ABSTRACT, alignment_grows, SIZES),
-    Claim("pairs-decide", "with n0·SNR² of order one 32 labels are enough, with much less they are not",
-          family.ABSTRACT, pairs_decide_the_error),
-    Claim("weak-augmentation-hurts", "an augmentation that keeps noise aligns worse", "derived here",
-          weak_augmentation_hurts),
-)  # fmt: skip
+CLAIMS = (alignment_predicted, sharp_alignment_predicted, alignment_grows, pairs_decide, weak_augmentation_hurts)
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Columns: augmentation; rows: alignment with its prediction, and test error of usable cells."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen, note = one_of_each(dataset, "snr", "correlation", "pairs", "labels")
+    chosen, note = one_of_each(data, "snr", "correlation", "pairs", "labels")
     chosen = chosen.isel(labels=-1)
     values = chosen["correlation"].values if "correlation" in chosen.dims else [None]
     picked = [values[k] for k in sorted({0, len(values) - 1})]
@@ -153,7 +115,7 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
         curves(axes[0, column], cos2, "pairs", hue, log="x", theory=part["alignment_predicted"], legend=last,
                title=heading)  # fmt: skip
         axes[0, column].set_ylim(0, 1)
-        error = family.usable(part, loss=None, reached=False).dataset["test_error"]
+        error = setting.usable(part, loss=None, reached=False).test_error
         labels = int(part["labels"])
         curves(axes[1, column], error, "pairs", hue, log="x", legend=False, title=f"after fine-tuning, {labels} labels")
         axes[1, column].set_ylim(-0.02, 0.6)
@@ -162,15 +124,4 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     return {"unlabelled": figure}
 
 
-EXPERIMENT = Experiment(
-    name="simclr-unlabelled",
-    paper=family.PAPER,
-    shows="Alignment of pre-trained filters against the number of unlabelled pairs, predicted without fitted constant.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=family.predictions,
-    figures=figures,
-    options=family.OPTIONS,
-    seconds={"smoke": 3, "laptop": 45, "paper": 10000},
-)
+EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures, options=setting.OPTIONS)

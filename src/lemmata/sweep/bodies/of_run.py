@@ -1,8 +1,8 @@
-"""Training runs as the body of a sweep: the axes of the grid are the fields of the run's parts."""
+"""Training runs as the body of a sweep: its parameters are those of the run and of all its parts."""
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,17 @@ import numpy as np
 
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
+from lemmata.parameters import Parameter, parameters_of
 from lemmata.probes.probe import named
 from lemmata.status import Status
-from lemmata.sweep.body import Variable
+from lemmata.sweep.body import SEED, Body, Variable
 from lemmata.sweep.grid import Grid
 
-_PIECE = 8  # cells timed for an estimate
+_KINDS = (bool, int, float, str)
 
 
 @dataclass(frozen=True)
-class TrainingBody:
+class TrainingBody(Body):
     """Sweeps a :class:`~lemmata.Run` over a grid whose axes are fields of its data, network, objective and rule.
 
     Variables: the run's probes, with dimension ``step`` if it records at several steps, and ``status`` (0 took all its
@@ -50,6 +51,35 @@ class TrainingBody:
         """The recorded steps, if there are several."""
         return {} if self.cell.record is None else {"step": np.asarray(self.cell.record_steps)}
 
+    def labels(self) -> dict[str, Parameter]:
+        """Of the recorded steps."""
+        return {"step": Parameter("step t", int, units="steps")}
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Those of the run, of its parts, of what those hold (for reading only), and ``seed``."""
+        axes = self.cell.axes()
+        found: dict[str, Parameter] = {}
+        for holder, deep in self._holders():
+            for name, says in _parameters(holder).items():
+                settable = name in axes and not deep
+                if name not in found or settable:
+                    found[name] = says if settable == says.axis else dataclasses.replace(says, axis=settable)
+        return {**found, "seed": SEED}
+
+    def value(self, name: str) -> Any:
+        """What a parameter of the run or of a part is set to."""
+        part = self.cell.axes().get(name)
+        if part is not None:
+            return getattr(getattr(self.cell, part) if part else self.cell, name, None)
+        for holder, _ in self._holders():
+            if name in _parameters(holder):
+                return getattr(holder, name)
+        return None
+
+    def at(self, changes: Mapping[str, Any]) -> "TrainingBody":
+        """The run with some of its parameters changed, in whichever part they stand."""
+        return dataclasses.replace(self, cell=self.cell.at(changes))
+
     def configuration(self) -> dict[str, Any]:
         """Every field of the run."""
         return self.cell.describe()
@@ -66,9 +96,10 @@ class TrainingBody:
         """Raises ``ValueError`` for an axis the run does not have, or a value outside its range."""
         for axis in grid.axes:
             for value in axis.values:
-                if axis.name == "seed" and (not isinstance(value, int) or value < 0):
-                    raise ValueError(f"seed = {value!r} was asked for; seeds are whole numbers from 0")
-                self.cell.at({axis.name: value})
+                if axis.name == "seed":
+                    SEED.check("seed", value)
+                else:
+                    self.cell.at({axis.name: value})
 
     def bytes_per_cell(self, point: dict[str, Any]) -> int:
         """Working memory of one cell: its vectors and Gram matrices, and the probes' draws."""
@@ -76,13 +107,12 @@ class TrainingBody:
         return 8 * run.data.numbers_per_cell(run.net.filters, run.coordinates) + 2**18
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        """Expected time of one tile, from a few of its cells trained for a few steps and for twice as many."""
+        """Expected time of one tile, trained for a few steps and for twice as many."""
         few = max(1, self.cell.steps // 20)
-        piece = points[:_PIECE]
-        self._time(piece, few)  # the first run also loads code
-        once, twice = self._time(piece, few), self._time(piece, 2 * few)
+        self._time(points, 1)  # the first run also loads code
+        once, twice = self._time(points, few), self._time(points, 2 * few)
         per_step = max(0.0, twice - once) / few
-        return (once + per_step * (self.cell.steps - few)) * len(points) / len(piece)
+        return once + per_step * (self.cell.steps - few)
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
@@ -112,3 +142,25 @@ class TrainingBody:
             corner |= {axis.name: pick(axis.values) for axis in grid.axes if axis.name == name}
         run = self.cell.at(corner)
         return run.coordinates == "compressed" and run.data.compresses(run.net.filters)
+
+    def _holders(self) -> Iterator[tuple[Any, bool]]:
+        """The run, its parts, and what those hold, with whether it is the latter."""
+        parts = [getattr(self.cell, part) for part in dict.fromkeys(self.cell.axes().values()) if part]
+        yield self.cell, False
+        yield from ((part, False) for part in parts)
+        for part in parts:
+            for field in dataclasses.fields(part):
+                held = getattr(part, field.name)
+                if dataclasses.is_dataclass(held) and not isinstance(held, type):
+                    yield held, True
+
+
+def _parameters(holder: Any) -> dict[str, Parameter]:
+    """What a class says of its fields; of those it says nothing of, their name and kind."""
+    found = parameters_of(holder)
+    per_cell = getattr(holder, "value_fields", ())
+    for field in dataclasses.fields(holder):
+        value = getattr(holder, field.name)
+        if field.name not in found and type(value) in _KINDS:
+            found[field.name] = Parameter(field.name, type(value), per_cell=field.name in per_cell)
+    return found

@@ -1,0 +1,88 @@
+"""Are the chunks of a store whole? Each file ends in a sum (CRC-32C) over what stands before it, looked at undecoded.
+
+That takes microseconds each. A chunk that is lost, empty, cut or changed would read as NaN, as nonsense, or not at all.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import zarr
+
+from lemmata.sweep.tile import Cells, Tile
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A chunk that is not whole.
+
+    Args:
+        file: below the store.
+        tile: the cells it holds, for messages and to be marked as not done.
+        what: what is wrong with it.
+    """
+
+    file: Path
+    tile: Tile
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file} of {self.tile} {self.what}"
+
+
+def bad_chunks(path: Path, grid: Cells, record: dict[str, Any]) -> Iterator[Bad]:
+    """Chunks of ``done``, and of variables where any cell is done, that are not whole.
+
+    Args:
+        path: the store.
+        grid: its cells.
+        record: the attribute ``sweep``.
+    """
+    done: Any = zarr.open_array(path / "done", mode="r")
+    shape = record["tile"]
+    sides = [
+        [range(start, min(start + step, size)) for start in range(0, size, step)]
+        for size, step in zip(grid.shape, shape)
+    ]
+    for index, region in enumerate(itertools.product(*sides)):
+        tile = Tile(grid, index, region)
+        corner = [str(side[0] // step) for side, step in zip(region, shape)]
+        mark = Path("done", "c", *corner)
+        if (path / mark).exists():
+            if wrong := _wrong(path / mark):
+                yield Bad(mark, tile, wrong)
+            elif np.any(done[tile.region]):
+                for name, (dims, _) in record["variables"].items():
+                    chunk = Path(name, "c", *corner, *["0"] * len(dims))
+                    if wrong := _wrong(path / chunk):
+                        yield Bad(chunk, tile, wrong)
+
+
+def _wrong(file: Path) -> str:
+    """What is wrong with a chunk's file, or nothing."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if not content:
+        return "is empty"
+    sound = len(content) > 4 and google_crc32c.value(content[:-4]) == int.from_bytes(content[-4:], "little")
+    return "" if sound else "fails its checksum"
+
+
+def read_sound(path: Path, name: str) -> np.ndarray:
+    """A small array, read whole.
+
+    Raises:
+        ValueError: it cannot be read as it was written.
+    """
+    try:
+        return np.asarray(zarr.open_array(path / name, mode="r")[...])
+    except Exception as error:  # whatever a broken file makes zarr raise, the remedy is the same
+        raise ValueError(f"{name} cannot be read ({type(error).__name__}: {' '.join(str(error).split())})") from error
