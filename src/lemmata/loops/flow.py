@@ -55,7 +55,7 @@ class EnergyTest:
 
 @dataclass
 class FlowState:
-    """Where c flows are; everything per cell ``(c,)`` but the particles and the gradient ``(c, L, M, P)``.
+    """Where c flows are; everything per cell ``(c,)`` but particles and gradient ``(c, L, M, P)``, outputs ``(c, s)``.
 
     Attributes:
         time: s reached; step: the next Δs; dissipated: Σ Δs g² over accepted steps; evaluations, refused: counts.
@@ -64,6 +64,7 @@ class FlowState:
 
     theta: Tensor
     gradient: Tensor
+    outputs: Tensor
     risk: Tensor
     energy: Tensor
     first_energy: Tensor
@@ -87,7 +88,7 @@ def start(energy: ParticleEnergy, theta: Tensor, step: float | Tensor = 0.5) -> 
     steps = torch.as_tensor(step, dtype=zero.dtype, device=zero.device).expand(zero.shape).clone()
     count = torch.zeros(zero.shape, dtype=torch.int64, device=zero.device)
     return FlowState(
-        *(theta.clone(), value.gradient, value.risk, value.energy, value.energy.clone()),
+        *(theta.clone(), value.gradient, value.outputs, value.risk, value.energy, value.energy.clone()),
         *(zero, steps, zero.clone(), count + 1, count),
     )
 
@@ -147,6 +148,7 @@ def _one_step(
     pick = per_cell(accepted, theta).bool()
     state.theta[cells] = torch.where(pick, moved, theta)
     state.gradient[cells] = torch.where(pick, value.gradient, gradient)
+    state.outputs[cells] = torch.where(accepted.unsqueeze(1), value.outputs, state.outputs[cells])
     state.risk[cells] = torch.where(accepted, value.risk, state.risk[cells])
     state.energy[cells] = torch.where(accepted, value.energy, old)
     state.time[cells] += torch.where(accepted, step, torch.zeros_like(step))
@@ -185,7 +187,8 @@ def optimise(
             method.step()
             state.theta = torch.stack([cell.detach() for cell in own])
             value = energy.at(state.theta)
-            state.gradient, state.risk, state.energy = value.gradient, value.risk, value.energy
+            state.gradient, state.outputs = value.gradient, value.outputs
+            state.risk, state.energy = value.risk, value.energy
             state.evaluations = state.evaluations + 1
         done = target
         yield state

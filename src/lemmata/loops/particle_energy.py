@@ -22,10 +22,11 @@ MEMORY = 2**28
 
 
 class Value(NamedTuple):
-    """Risk R and energy Q ``(c,)`` in float64, and the gradient of Q ``(c, L, M, P)``."""
+    """Risk R and energy Q ``(c,)`` in float64, outputs ``(c, s)``, and the gradient of Q ``(c, L, M, P)``."""
 
     risk: Tensor
     energy: Tensor
+    outputs: Tensor
     gradient: Tensor
 
 
@@ -89,12 +90,12 @@ class ParticleEnergy:
         ridge = ridge / self.transformer.speed(*theta.shape[1:3])
         if self.by_kernel:
             given = (self.transformer, theta, self.tokens, self.targets, self.readout)
-            risk, square, gradient = particle_kernel.energy_terms(*given, ridge)
+            risk, square, outputs, gradient = particle_kernel.energy_terms(*given, ridge)
         else:
-            risk, gradient = self._by_torch(theta)
+            risk, outputs, gradient = self._by_torch(theta)
             gradient += per_cell(ridge, theta) * theta
             square = theta.double().square().sum((1, 2, 3))
-        return Value(risk, risk + 0.5 * ridge * square, gradient)
+        return Value(risk, risk + 0.5 * ridge * square, outputs, gradient)
 
     def outputs(self, theta: Tensor) -> Tensor:
         """What the networks answer, ``(c, s)``."""
@@ -113,19 +114,20 @@ class ParticleEnergy:
     def _read(self, tokens: Tensor) -> Tensor:
         return (tokens * self.readout).sum((-2, -1))
 
-    def _by_torch(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def _by_torch(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         s = self.tokens.shape[1]
         keep, chunk = self._plan(theta)
-        risk, gradient = torch.zeros(theta.shape[0], dtype=torch.float64, device=theta.device), None
+        gradient, outputs = None, []
         with torch.no_grad():
             for tokens, targets in zip(self.tokens.split(chunk, 1), self.targets.split(chunk, 1)):
                 out, pull = self.transformer.pullback(theta, tokens, keep)
-                residual = self._read(out) - targets
+                outputs.append(self._read(out))
+                residual = outputs[-1] - targets
                 _, found = pull(self.readout * (residual / s)[..., None, None])
-                risk += 0.5 * residual.double().square().sum(1) / s
                 gradient = found if gradient is None else gradient.add_(found)
         assert gradient is not None
-        return risk, gradient
+        whole = torch.cat(outputs, 1)
+        return 0.5 * (whole - self.targets).double().square().mean(1), whole, gradient
 
     def _plan(self, theta: Tensor) -> tuple[bool, int]:
         """Whether to keep what particles computed, and how many prompts to take at a time."""

@@ -7,6 +7,7 @@ a causal mask, tanh neurons with or without bias, and tokens small enough to be 
 
 import ctypes
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lemmata.modules.feed_forward_particle import FeedForward
 from lemmata.modules.particle_transformer import ParticleTransformer
 
 _SOURCE = Path(__file__).parent / "native" / "particles.c"
+_ASKED = ("LEMMATA_NATIVE", "LEMMATA_VECTOR_BYTES", "CC", "XDG_CACHE_HOME")  # what a build depends on
 _MOST_PRODUCTS = 256  # tokens times width, beyond which unrolled loops no longer fit the processor's caches
 
 
@@ -35,8 +37,8 @@ def takes(transformer: ParticleTransformer, tokens: Tensor) -> bool:
 
 def energy_terms(
     transformer: ParticleTransformer, theta: Tensor, tokens: Tensor, targets: Tensor, readout: Tensor, ridge: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Risk ``(c,)``, Σ‖β‖² ``(c,)``, both float64, and the gradient of risk + ridge/2 · Σ‖β‖².
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Risk ``(c,)``, Σ‖β‖² ``(c,)``, both float64, outputs ``(c, s)``, the gradient of risk + ridge/2 · Σ‖β‖².
 
     Args:
         theta: ``(c, L, M, P)``; tokens: ``(c, s, n, d)``; targets: ``(c, s)``; readout: ``(n, d)``; ridge: ``(c,)``.
@@ -47,7 +49,7 @@ def energy_terms(
     c, layers, particles, _ = theta.shape
     s, n, d = tokens.shape[1:]
     given = [x.to(theta.dtype).contiguous() for x in (ridge, theta, tokens, targets, readout)]
-    gradient = torch.empty_like(given[1])
+    gradient, outputs = torch.empty_like(given[1]), torch.empty_like(given[3])
     risk, square = torch.empty(c, dtype=torch.float64), torch.empty(c, dtype=torch.float64)
     feed_forward = transformer.particles[1]
     built = _library(theta.dtype, d, n, getattr(feed_forward, "bias"))  # noqa: B009
@@ -58,7 +60,7 @@ def energy_terms(
 
     def run(first: int, last: int) -> int:
         at = [ctypes.c_void_p(x[first:].data_ptr()) for x in given[:4]]
-        to = [ctypes.c_void_p(x[first:].data_ptr()) for x in (risk, square, gradient)]
+        to = [ctypes.c_void_p(x[first:].data_ptr()) for x in (risk, square, outputs, gradient)]
         return call(last - first, layers, particles, s, weight, *at, ctypes.c_void_p(given[4].data_ptr()), *to)
 
     threads = min(torch.get_num_threads(), c)
@@ -66,10 +68,17 @@ def energy_terms(
     failed = list(_pool().map(run, cuts, cuts[1:])) if threads > 1 else [run(0, c)]
     if any(failed):
         raise MemoryError(f"no room for {layers} layers of {particles} particles; take smaller ones, or engine='torch'")
-    return risk, square, gradient
+    return risk, square, outputs, gradient
 
 
 def _library(dtype: torch.dtype, width: int, tokens: int, bias: bool) -> ctypes.CDLL | None:
+    return _built(dtype, width, tokens, bias, tuple(map(os.environ.get, _ASKED)))
+
+
+@functools.cache
+def _built(
+    dtype: torch.dtype, width: int, tokens: int, bias: bool, asked: tuple[str | None, ...]
+) -> ctypes.CDLL | None:
     macros = [("WIDTH", str(width)), ("TOKENS", str(tokens)), ("BIAS", str(int(bias)))]
     double = dtype == torch.float64
     macros.append(("REAL", "double" if double else "float"))

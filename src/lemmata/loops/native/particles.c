@@ -100,7 +100,7 @@ static void layer_back(int M, REAL weight, const REAL *restrict theta, const tok
 }
 
 static int one_cell(int L, int M, int S, REAL weight, REAL ridge, const REAL *theta, const REAL *tokens, const REAL *target,
-                    const REAL *readout, double *risk, double *square, REAL *gradient) {
+                    const REAL *readout, double *risk, double *square, REAL *output, REAL *gradient) {
   tokens_t *T = aligned_alloc(64, sizeof(tokens_t) * (2 * L + 1));
   vec *p = aligned_alloc(64, sizeof(vec) * (size_t)L * M * N * N), *z = aligned_alloc(64, sizeof(vec) * (size_t)L * M * N);
   if (!T || !p || !z) { free(T); free(p); free(z); return 1; }
@@ -114,6 +114,7 @@ static int one_cell(int L, int M, int S, REAL weight, REAL ridge, const REAL *th
     tokens_t adjoint;
     EACH(q, N) EACH(d, D) residual += readout[q * D + d] * T[2 * L].at[d][q];
     EACH(w, LANES) {
+      if (first + w < S) output[first + w] = residual[w];
       residual[w] = first + w < S ? residual[w] - target[first + w] : 0;
       *risk += (double)residual[w] * residual[w] / (2 * S);
     }
@@ -127,12 +128,12 @@ static int one_cell(int L, int M, int S, REAL weight, REAL ridge, const REAL *th
 }
 
 // cells cells: theta, gradient (cells, L, M, SIZE), tokens (cells, S, N, D), target (cells, S), readout (N, D), ridge,
-// risk, square (cells). gradient of risk + ridge / 2 * square, which are given apart. Returns 1 without memory, else 0.
+// risk, square (cells), output (cells, S). gradient of risk + ridge / 2 * square, which are given apart. Returns 1 without memory, else 0.
 int particles_energy(int cells, int L, int M, int S, REAL weight, const REAL *ridge, const REAL *theta, const REAL *tokens,
-                     const REAL *target, const REAL *readout, double *risk, double *square, REAL *gradient) {
+                     const REAL *target, const REAL *readout, double *risk, double *square, REAL *output, REAL *gradient) {
   const size_t own = (size_t)L * M * SIZE;
   EACH(c, cells)
     if (one_cell(L, M, S, weight, ridge[c], theta + c * own, tokens + (size_t)c * S * N * D, target + (size_t)c * S, readout,
-                 risk + c, square + c, gradient + c * own)) return 1;
+                 risk + c, square + c, output + (size_t)c * S, gradient + c * own)) return 1;
   return 0;
 }

@@ -22,11 +22,11 @@ from lemmata.parameters import check, parameter
 from lemmata.sweep import Variable
 
 _SEEN = {
-    "output_error": "root mean square distance of outputs from the reference",
+    "output_error": "distance of outputs from the reference",
     "risk_error": "distance of risks |R − R_ref|",
     "energy_error": "distance of energies |Q − Q_ref|",
-    "coupled_distance": "root mean square distance of coupled particles",
-    "movement": "mean movement of a particle ‖β − β(0)‖",
+    "coupled_distance": "distance of coupled particles",
+    "movement": "mean movement ‖β − β(0)‖",
     "risk": "risk R",
     "reference_risk": "risk of the reference",
 }
@@ -73,7 +73,7 @@ class Coupled(Network):
             theta = torch.stack([here._counterpart(r.theta[index], int(block)) for r, block in zip(references, blocks)])
             rows.append(
                 {
-                    "output_error": flow_probes.output_distance(energy.outputs(state.theta), outputs),
+                    "output_error": flow_probes.output_distance(state.outputs, outputs),
                     "risk_error": (state.risk - risk).abs(),
                     "energy_error": (state.energy - q).abs(),
                     "coupled_distance": flow_probes.coupled_distance(state.theta, theta),
@@ -92,8 +92,8 @@ class Coupled(Network):
             )
         if (last + 1) * self.particles > self.reference_particles:
             raise ValueError(
-                f"block = {last} of {self.particles} particles was asked for; the reference's "
-                f"{self.reference_particles} particles hold blocks 0 to {self.reference_particles // self.particles - 1}"
+                f"block = {last} of {self.particles} particles was asked for; the {self.reference_particles} of the "
+                f"reference hold blocks 0 to {self.reference_particles // self.particles - 1}"
             )
         if self.reference_layers % self.layers:
             raise ValueError(
@@ -128,7 +128,7 @@ def reference(body: Coupled, seed: int) -> Reference:
     energy = body.energy(seeds, body.decay)
     found = Reference([], [], [], [])
     for state in body.flow(energy, body.start(seeds, body.layers, body.particles), np.asarray([body.step])):
-        found.outputs.append(energy.outputs(state.theta)[0])
+        found.outputs.append(state.outputs[0].clone())
         found.risk.append(state.risk[0].clone())
         found.energy.append(state.energy[0].clone())
         found.theta.append(state.theta[0].clone())

@@ -5,7 +5,7 @@ numbers, and cells of one tile differ in them. Reference: Gao et al. 2024, arXiv
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,7 @@ from lemmata.modules.particle_transformer import ParticleTransformer
 from lemmata.modules.particles import Particle
 from lemmata.papers.mean_field import task
 from lemmata.parameters import check, parameter
-from lemmata.sweep import Variable
-from lemmata.sweep.body import Body
+from lemmata.sweep import Body, Variable
 
 THEOREM_31 = "Gao et al. 2024, theorem 3.1"
 THEOREM_41 = "Gao et al. 2024, theorem 4.1"
@@ -45,7 +44,7 @@ class Network(Body):
     tokens: int = parameter("tokens of a prompt n", int, units="tokens", least=2, default=6)
     features: int = parameter("features of a token", int, least=1, default=2)
     variance: float = parameter("variance of a feature", above=0, default=0.7)
-    labels: str = parameter("targets", str, choices=("nearest", "noise"), default="nearest")
+    targets: str = parameter("targets of the prompts", str, choices=("nearest", "noise"), default="nearest")
     ones: bool = parameter("a row of ones for biases", bool, default=False)
     half_step: float = parameter("half step η, 1/2 in the paper", above=0, most=1, default=0.5)
     parametrisation: str = parameter(
@@ -56,11 +55,11 @@ class Network(Body):
     mode: str = parameter("draws over layers", str, choices=("iid", "path"), default="iid")
     radius: float = parameter("radius R of a start in a ball", above=0, default=4.0)
     decay: float = parameter("weight decay λ", least=0, scale="log", per_cell=True, default=1e-3)
-    step: float = parameter("step of the flow Δs", above=0, scale="log", per_cell=True, default=0.5)
+    step: float = parameter("step of the flow Δs", above=0, scale="log", per_cell=True, default=0.25)
     adaptive: bool = parameter("steps by the energy test", bool, default=False)
     evaluations: int = parameter("most gradients of an adaptive flow", int, least=1, default=2500)
     device: str = parameter("device", str, default="cpu", axis=False)
-    times: tuple[float, ...] = field(default=(0.0, 5.0, 10.0))
+    times: tuple[float, ...] = (0.0, 5.0, 10.0)
 
     def __post_init__(self) -> None:
         check(self)
@@ -69,6 +68,13 @@ class Network(Body):
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """Training times at which it is recorded."""
         return {"time": np.asarray(self.times, dtype=float)}
+
+    def at(self, changes: Mapping[str, Any]) -> "Network":
+        """The body with parameters, or its recorded ``times``, changed."""
+        own = {name: value for name, value in changes.items() if name != "times"}
+        made = super().at(own)
+        assert isinstance(made, Network)
+        return replace(made, times=tuple(changes["times"])) if "times" in changes else made
 
     @property
     def width(self) -> int:
@@ -82,14 +88,8 @@ class Network(Body):
         particles = tuple(made[part] for part in _PARTS[self.parts])
         return ParticleTransformer(particles, self.half_step, self.parametrisation)
 
-    def column(self, points: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-        """A parameter of every cell ``(c,)``: what its point says, or else what the body is set to."""
-        return np.asarray([point.get(name, getattr(self, name, None)) for point in points])
-
     def own(self, points: Sequence[Mapping[str, Any]]) -> "Network":
         """The body with the shapes that all points of a tile share."""
-        from dataclasses import replace
-
         names = {name for name in points[0] if name not in ("seed", "decay", "step", "block")}
         return replace(self, **{name: points[0][name] for name in names})
 
@@ -99,7 +99,7 @@ class Network(Body):
 
     def energy(self, seeds: Tensor, decay: np.ndarray | float) -> ParticleEnergy:
         """The energy on the prompts of these seeds."""
-        given = self.prompts, self.tokens, self.features, self.variance, self.labels, self.ones
+        given = self.prompts, self.tokens, self.features, self.variance, self.targets, self.ones
         tokens, targets = task.prompts(seeds, *given)
         readout = task.readout(self.tokens, self.width).to(self.device)
         return ParticleEnergy(self.transformer, tokens, targets, readout, torch.as_tensor(decay, device=self.device))
@@ -115,10 +115,11 @@ class Network(Body):
         rule = EnergyTest(step, evaluations=self.evaluations) if self.adaptive else FixedStep(step)
         return flow(energy, theta, self.times, rule)
 
-    def bytes_per_cell(self, point: dict[str, Any]) -> int:
-        """Particles with their gradient and candidates, eight-byte numbers."""
+    def bytes_per_cell(self, point: Mapping[str, Any]) -> int:
+        """Particles with their gradient and candidates, and one layer's attention over all prompts; 8-byte numbers."""
         here = self.own([point])
-        return 64 * here.layers * here.particles * here.transformer.size(here.width) + 2**16
+        of_layer = here.prompts * here.particles * here.tokens * (here.tokens + 3 * here.width)
+        return 64 * here.layers * here.particles * here.transformer.size(here.width) + 16 * of_layer
 
 
 def stacked(rows: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
@@ -127,11 +128,12 @@ def stacked(rows: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
 
 
 _SEEN = {
+    "output_size": "root mean square output",
     "risk": "risk R",
     "energy": "energy Q",
     "second_moment": "mean ‖β‖²",
     "largest_norm": "largest ‖β‖",
-    "movement": "mean movement of a particle ‖β − β(0)‖",
+    "movement": "mean movement ‖β − β(0)‖",
     "time_reached": "training time reached",
     "squared_slope": "g² = −dQ/ds",
     "dissipation_residual": "energy not accounted for |ΔQ + ΣΔs g²| / |ΔQ|",
@@ -166,6 +168,7 @@ class Flowing(Network):
     def _seen(self, energy: ParticleEnergy, state: FlowState, first: Tensor, seeds: Tensor) -> dict[str, Tensor]:
         theta, speed = state.theta, energy.transformer.speed(self.layers, self.particles)
         return {
+            "output_size": state.outputs.double().square().mean(1).sqrt(),
             "risk": state.risk.clone(),
             "energy": state.energy.clone(),
             "second_moment": flow_probes.second_moment(theta),

@@ -1,7 +1,7 @@
 """The prompts: a soft nearest token, small enough for thousands of networks, and pure noise as labels.
 
-Rows of a prompt are its n tokens: features x ~ N(0, s I), then the label ±1 of every token but the last, which asks, then
-0 for the answer; with ``ones`` a 1 comes first. The answer is read at the last token's last number:
+Rows of a prompt are its n tokens: features x ~ N(0, s I), then the label ±1 of every token but the last, which asks,
+then 0 for the answer; with ``ones`` a 1 comes first. The answer is read at the last token's last number:
 
     y = Σ_k softmax_k(κ ⟨x_k, x_n⟩) label_k,   κ = 3          "nearest"
     y ~ N(0, 0.64), whatever the prompt                       "noise": fitted only by interpolation

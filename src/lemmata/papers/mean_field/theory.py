@@ -28,9 +28,9 @@ def depth_error(layers: Values, reference: float = np.inf) -> Values:
 
 
 def width_error(particles: Values, reference: float = np.inf) -> Values:
-    """√(1/M − 1/M_ref): root mean square distance of a mean of M out of the reference's own M_ref particles, to a constant.
+    """√(1/M − 1/M_ref): distance of the mean of M particles to that of the M_ref they are drawn from, to a constant.
 
-    The second term of the theorem's rate (GCL, theorem 3.1); the finite reference is ours: sampling without replacement.
+    The second term of the theorem's rate (GCL, theorem 3.1); the finite reference is ours: draws without replacement.
     """
     return np.sqrt(1 / np.asarray(particles, float) - 1 / reference)
 
