@@ -12,6 +12,9 @@ X, Y = RNG.normal(size=(3, 40, 6)), 0.5 + RNG.normal(size=(3, 40, 6))
 def test_on_a_line_it_is_the_best_assignment():
     for x, y in zip(X[..., :1], Y[..., :1]):
         assert float(wasserstein_on_a_line(x[:, 0], y[:, 0])) == pytest.approx(exact_wasserstein(x, y), rel=1e-12)
+    few, many = X[0, :10, 0], Y[0, :, 0]  # every point of the smaller cloud carries the mass of four
+    whole = exact_wasserstein(np.repeat(few, 4)[:, None], many[:, None])
+    assert float(wasserstein_on_a_line(few, many)) == pytest.approx(whole, rel=1e-12)
     with pytest.raises(ValueError, match="clouds of 40 and 30 points"):
         wasserstein_on_a_line(X[0, :, 0], Y[0, :30, 0])
 
@@ -34,3 +37,6 @@ def test_it_is_pots():
     for x, y in zip(X, Y):
         wanted = ot.sliced_wasserstein_distance(x, y, projections=along.T)
         assert float(sliced_wasserstein(x, y, along)) == pytest.approx(wanted, rel=1e-10)
+        fewer = ot.sliced_wasserstein_distance(x[:10], y, projections=along.T)
+        assert float(sliced_wasserstein(x[:10], y, along)) == pytest.approx(fewer, rel=1e-10)
+        assert exact_wasserstein(x, y) == pytest.approx(np.sqrt(ot.emd2([], [], ot.dist(x, y))), rel=1e-10)

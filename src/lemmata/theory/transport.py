@@ -19,18 +19,20 @@ def directions(count: int, dimension: int, seed: int = 0) -> np.ndarray:
 
 
 def wasserstein_on_a_line(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """W₂ of equally many points on a line, ``(..., m)`` twice → ``(...)``.
+    """W₂ of points on a line, ``(..., m)`` and ``(..., k·m)`` → ``(...)``; the smaller cloud's points count k times.
 
     Raises:
-        ValueError: different numbers of points.
+        ValueError: neither number of points is a multiple of the other.
     """
-    if x.shape[-1] != y.shape[-1]:
-        raise ValueError(f"clouds of {x.shape[-1]} and {y.shape[-1]} points were given; sorting needs equally many")
-    return np.sqrt(np.mean((np.sort(x, -1) - np.sort(y, -1)) ** 2, -1))
+    m, n = x.shape[-1], y.shape[-1]
+    if max(m, n) % min(m, n):
+        raise ValueError(f"clouds of {m} and {n} points were given; one number must be a multiple of the other")
+    x, y = (np.sort(np.repeat(cloud, max(m, n) // cloud.shape[-1], -1), -1) for cloud in (x, y))
+    return np.sqrt(np.mean((x - y) ** 2, -1))
 
 
 def sliced_wasserstein(x: np.ndarray, y: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """SW₂ of clouds ``(..., m, d)`` twice → ``(...)``, over the directions ``along`` ``(k, d)``."""
+    """SW₂ of clouds ``(..., m, d)``, ``(..., k·m, d)`` → ``(...)``, over the directions ``along`` ``(k, d)``."""
     on_lines = [np.moveaxis(cloud @ along.T, -1, -2) for cloud in (x, y)]
     return np.sqrt(np.mean(wasserstein_on_a_line(*on_lines) ** 2, -1))
 

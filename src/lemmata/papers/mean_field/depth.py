@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lemmata.claims import Finding, claim, one_of_each, usable
 from lemmata.lab import Experiment, Size
 from lemmata.papers.mean_field import rates, setting, theory
+from lemmata.papers.mean_field.axes import ticks_at
 from lemmata.papers.mean_field.coupled import Coupled
 from lemmata.report.curves import curves
 from lemmata.report.style import new_figure
@@ -65,6 +66,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
             ax, part.output_error, "layers", "time", log="xy", theory=part.output_error_predicted,
             theory_label="C(1/L − 1/L_ref)", legend=ax is axes[0, -1], title=f"half step η = {half_step:g}",
         )  # fmt: skip
+        ticks_at(ax, part.layers.values)
     return {"depth": figure}
 
 

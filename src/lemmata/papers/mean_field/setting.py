@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lemmata.claims import NotMeasurable
 from lemmata.draws import cell_seeds
 from lemmata.loops import flow_probes
 from lemmata.loops.flow import EnergyTest, FixedStep, FlowState, flow
@@ -137,10 +138,12 @@ _SEEN = {
     "time_reached": "training time reached",
     "squared_slope": "g² = −dQ/ds",
     "dissipation_residual": "energy not accounted for |ΔQ + ΣΔs g²| / |ΔQ|",
+    "gradients": "gradients computed",
+    "refused": "refused steps",
+}
+_ADJOINT = {
     "adjoint_ratio": "smallest ‖p(t)‖ / ‖p(1)‖ over depth",
     "stationarity_gap": "largest |E⟨p, f(T, β)⟩| / ‖β_h‖ over probes",
-    "evaluations": "gradients",
-    "refused": "refused steps",
 }
 
 
@@ -148,12 +151,13 @@ _SEEN = {
 class Flowing(Network):
     """One network's flow, and everything that is seen along it."""
 
-    probes: int = parameter("probes of stationarity", int, least=1, default=16)
+    probes: int = parameter("probes of stationarity; 0 leaves the adjoint's probes out", int, least=0, default=16)
 
     @property
     def variables(self) -> Mapping[str, Variable]:
         """All over training time."""
-        return {name: Variable(("time",), "1", label) for name, label in _SEEN.items()}
+        seen = {**_SEEN, **(_ADJOINT if self.probes else {})}
+        return {name: Variable(("time",), "1", label) for name, label in seen.items()}
 
     def run(self, points: Sequence[dict[str, Any]]) -> Mapping[str, np.ndarray]:
         """Flows of one shape."""
@@ -167,7 +171,7 @@ class Flowing(Network):
 
     def _seen(self, energy: ParticleEnergy, state: FlowState, first: Tensor, seeds: Tensor) -> dict[str, Tensor]:
         theta, speed = state.theta, energy.transformer.speed(self.layers, self.particles)
-        return {
+        seen = {
             "output_size": state.outputs.double().square().mean(1).sqrt(),
             "risk": state.risk.clone(),
             "energy": state.energy.clone(),
@@ -177,8 +181,15 @@ class Flowing(Network):
             "time_reached": state.time.clone(),
             "squared_slope": speed * state.gradient.double().square().sum((1, 2, 3)),
             "dissipation_residual": flow_probes.dissipation_residual(state),
-            "adjoint_ratio": flow_probes.adjoint_ratio(energy, theta),
-            "stationarity_gap": flow_probes.stationarity_gap(energy, theta, seeds, self.probes),
-            "evaluations": state.evaluations.clone(),
+            "gradients": state.evaluations.clone(),
             "refused": state.refused.clone(),
         }
+        if self.probes:
+            seen["adjoint_ratio"] = flow_probes.adjoint_ratio(energy, theta)
+            seen["stationarity_gap"] = flow_probes.stationarity_gap(energy, theta, seeds, self.probes)
+        return seen
+
+
+def no_value(which: str) -> NotMeasurable:
+    """What a claim raises where the grid lacks a value."""
+    return NotMeasurable(f"needs {which}, which is not among the values run")

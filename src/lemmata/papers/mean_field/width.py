@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from lemmata.claims import Finding, alike, claim, mean, need, one_of_each, usable
 from lemmata.lab import Experiment, Size
 from lemmata.papers.mean_field import rates, setting, theory
+from lemmata.papers.mean_field.axes import ticks_at
 from lemmata.papers.mean_field.coupled import Coupled
 from lemmata.report.curves import curves
 from lemmata.report.style import new_figure
@@ -22,7 +23,7 @@ SIZES = {
         half_step=(0.5,), particles=(2, 4, 8), block=(0, 1), reference_particles=32, layers=2, reference_layers=2, seeds=2,
         changes={"times": (0.0, 1.0)},
     ),
-    "laptop": Size(half_step=(0.5, 1.0), particles=(2, 4, 8, 16, 32, 64), block=_BLOCKS, seeds=8),
+    "laptop": Size(half_step=(0.5, 1.0), particles=(2, 4, 8, 16, 32, 64), block=_BLOCKS, seeds=16),
     "paper": Size(
         half_step=(0.5, 1.0), law=("gaussian", "ball"), particles=(2, 4, 8, 16, 32, 64, 128), block=_BLOCKS,
         reference_particles=4096, seeds=32, changes={"times": (0.0, 5.0, 10.0, 20.0)},
@@ -85,6 +86,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
                 ax, error, "particles", "time", log="xy", theory=line, theory_label="C√(1/M − 1/M_ref)",
                 legend=name != "coupled_distance", title=f"half step η = {half_step:g}",
             )  # fmt: skip
+            ticks_at(ax, part.particles.values)
             if name == "movement":
                 ax.set_ylim(0.2, 5)
     return {"width": figure}
