@@ -6,13 +6,18 @@
 The cells are those of a phase diagram: n = 50, m = 10, full-batch gradient descent, both layers, float32. Opponents
 run in R^d: *loop*, a plain PyTorch module trained by autograd and SGD, one cell after another; *vmap*, the same loss
 through ``torch.func`` for 64 cells at once. Every row takes the better of one thread and all threads; rows are
-interleaved round by round and medians are shown. The second table times sampling at d = 10^3 and 10^9, the test error,
-and the bookkeeping of a sweep; the third has the other objectives, each against a loop of its own, on one thread.
+interleaved round by round and medians are shown. The compiled kernel is shown at each vector width that this processor
+can be held to, with the instructions of a processor of that width; its share of the peak is that of a float32 matrix
+product held to the same instructions (MKL_ENABLE_INSTRUCTIONS, which MKL heeds on Intel's processors; on others its
+code is the same at every width). The second table times sampling at d = 10^3 and 10^9, the test error, and the
+bookkeeping of a sweep; the third has the other objectives, each against a loop of its own, on one thread.
 """
 
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,9 +31,9 @@ from torch import nn
 
 import lemmata as lm
 from benchmarks import rows_diffusion, rows_multimodal, rows_simclr
-from benchmarks.rows import objective_table
+from benchmarks.rows import machine, objective_table
+from lemmata import compiled
 from lemmata.draws import cell_seeds
-from lemmata.dynamics import native
 from lemmata.dynamics.train import draw
 from lemmata.sweep import sweep
 
@@ -93,24 +98,29 @@ def vmap(d: int, steps: int, cells: int, device: str = "cpu") -> Callable[[], fl
     return run
 
 
-def engine(name: str, d: int, steps: int, cells: int, kernel: bool = False, **fields: str) -> Callable[[], float]:
-    """One of our engines, without sampling and probes: the difference of a long and a short training."""
+def engine(name: str, d: int, steps: int, cells: int, width: int = 0, **fields: str) -> Callable[[], float]:
+    """One of our engines, without sampling and probes: the difference of a long and a short training.
+
+    ``width`` is that of the compiled kernel's vectors in bytes, or 0 for PyTorch.
+    """
     run = lm.Run(lm.SignalNoise(N, d, SIGNAL), lm.TwoLayerCNN(M, V0), rule=lm.GD(0.01), engine=name, **{
         "dtype": "float32", **fields
     })  # fmt: skip
     device = run.device
     sample = draw(run, cell_seeds(0, range(cells), device))
+    forced = {"LEMMATA_VECTOR_BYTES": str(width)} if width else {"LEMMATA_NATIVE": "0"}
 
     def run_once() -> float:
-        applies, times = native.applies, []
-        native.applies = applies if kernel else lambda *_: False  # type: ignore[assignment]
+        before, times = dict(os.environ), []
+        os.environ.update(forced)
         try:
             for length in (steps // 5 or 1, steps):
                 started = now(device)
                 lm.train(replace(run, steps=length), range(cells), sample=sample)
                 times.append(now(device) - started)
         finally:
-            native.applies = applies  # type: ignore[assignment]
+            os.environ.clear()
+            os.environ.update(before)
         return (times[1] - times[0]) / (steps - (steps // 5 or 1)) / cells
 
     return run_once
@@ -135,6 +145,15 @@ def matmul_peak(device: str = "cpu") -> Callable[[], float]:
     return run
 
 
+def peak(width: int, rounds: int) -> float:
+    """Floating-point operations per second of a matrix product held to vectors of ``width`` bytes, on all threads."""
+    instructions = {64: "AVX512", 32: "AVX2", 16: "SSE4_2"}[width]
+    code = f"from benchmarks.phase_diagram import *; print(measure([Row('', 0, matmul_peak())], {rounds})['|0'])"
+    environment = {**os.environ, "MKL_ENABLE_INSTRUCTIONS": instructions}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return 1 / float(told.stdout)
+
+
 @dataclass
 class Row:
     """A timed function and what it is compared with."""
@@ -143,6 +162,7 @@ class Row:
     d: int
     run: Callable[[], float]
     against: str | None = "loop"
+    width: int = 0
 
 
 def measure(rows: list[Row], rounds: int) -> dict[str, float]:
@@ -175,28 +195,36 @@ def speed_rows(device: str) -> list[Row]:
             Row("compressed, 64 cells", d, engine("compressed", d, 40, 64, **on)),
             Row(f"gram in PyTorch, {many} cells", d, engine("gram", d, 60, many, **on)),
         ]
-        if device == "cpu" and native._library() is not None:
-            rows.append(Row(f"gram, {many} cells", d, engine("gram", d, 200, many, kernel=True)))
-            rows.append(
-                Row(f"gram, {many} cells, float64", d, engine("gram", d, 200, many, kernel=True, dtype="float64"))
-            )
+        for width in kernel_widths(device):
+            for dtype in ("float32", "float64"):
+                label = f"gram, {many} cells, {width}-byte vectors, {dtype}"
+                rows.append(Row(label, d, engine("gram", d, 200, many, width, dtype=dtype), width=width))
     return rows
+
+
+def kernel_widths(device: str) -> tuple[int, ...]:
+    """Vector widths that the kernel can be held to on this machine."""
+    widest = compiled.machine().vector_bytes if device == "cpu" else 0
+    return tuple(width for width in (64, 32, 16) if width <= widest)
 
 
 def speed_table(device: str, rounds: int) -> Table:
     """Microseconds per cell-step, ratio to the loop, and share of the machine's matrix-product peak."""
     rows = [*speed_rows(device), Row("peak", 0, matmul_peak(device), None)]
     seconds = measure(rows, rounds)
-    peak = 1 / seconds["peak|0"]
+    peaks = {0: 1 / seconds["peak|0"]} | {width: peak(width, rounds) for width in kernel_widths(device)}
     work = 2 * (2 * M) * (N + 1) ** 2  # A = A_0 + B G, the product that a gram step cannot do without
-    where = f"{os.cpu_count()} cores" if device == "cpu" else torch.cuda.get_device_name()
-    table = Table(title=f"n = {N}, m = {M}, float32 on {where}; matrix-product peak {peak / 1e9:.0f} GFLOP/s")
+    held = ", ".join(f"{value / 1e9:.0f} held to {width} bytes" for width, value in peaks.items() if width)
+    table = Table(
+        title=f"n = {N}, m = {M}, float32 unless said; {machine(device)}; "
+        f"matrix-product peak {peaks[0] / 1e9:.0f} GFLOP/s{f' ({held})' if held else ''}"
+    )
     for column in ("d", "", "µs per cell and step", "times the loop", "of the peak"):
         table.add_column(column, justify="left" if not column else "right")
     for row in rows[:-1]:
         taken = seconds[f"{row.label}|{row.d}"]
         ratio = f"{seconds[f'loop|{row.d}'] / taken:,.1f}" if row.against else "1"
-        share = f"{work / taken / peak:.0%}" if row.label.startswith("gram") else ""
+        share = f"{work / taken / peaks[row.width]:.0%}" if row.label.startswith("gram") else ""
         table.add_row(f"{row.d:,}", row.label, f"{1e6 * taken:,.2f}", ratio, share)
     return table
 

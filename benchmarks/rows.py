@@ -1,5 +1,6 @@
 """What the benchmarks of single objectives share: interleaved medians, and one table."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from rich.table import Table
+
+from lemmata import compiled
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,17 @@ def measured(
     return Row(objective, *map(statistics.median, taken))
 
 
+def machine(device: str = "cpu") -> str:
+    """Processor, vector width, compiler, cores and the version of PyTorch, for the head of a table."""
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}"
+    return f"{compiled.machine()}, {os.cpu_count()} cores, PyTorch {torch.__version__}"
+
+
 def objective_table(rows: Iterable[Row], d: int) -> Table:
     """All rows in one table."""
-    title = f"µs per cell and step by objective, d = {d:,}, float64, {torch.get_num_threads()} thread(s)"
+    threads = torch.get_num_threads()
+    title = f"µs per cell and step by objective, d = {d:,}, float64, {threads} thread(s); {machine()}"
     table = Table(title=title)
     headings = ("objective", "loop in R^d", "gram, 1 cell", "gram, 64 cells", "loop/1", "1/64", "loop/64")
     for heading in headings:

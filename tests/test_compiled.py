@@ -175,6 +175,13 @@ def test_a_draw_goes_to_the_first(cache, tmp_path):
     assert compiled.fastest("sum", units(tmp_path, "float"), "", {"first": trial, "second": trial}).way == "first"
 
 
+def test_a_forced_width_is_taken_unmeasured(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEMMATA_VECTOR_BYTES", "16")
+    ways = {"gone": lambda: None, "forced": spend(0.004), "PyTorch": spend(0.001)}
+    assert compiled.fastest("sum", units(tmp_path, "float"), "", ways) == compiled.Choice("forced")
+    assert not cache.exists()
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"way": "gone", "seconds": {}}', '{"way": "a", "seconds": 3}'])
 def test_a_damaged_memory_is_measured_anew(cache, tmp_path, content):
     sources, ways = units(tmp_path, "float"), {"a": spend(0.002), "b": spend(0.0005)}

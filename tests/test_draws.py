@@ -61,3 +61,11 @@ def test_streams_seeds_and_positions_are_unrelated():
 def test_neighbouring_roots_and_seeds_differ():
     seeds = torch.cat([draws.cell_seeds(root, range(1000)) for root in range(20)])
     assert len(seeds.unique()) == len(seeds)
+
+
+@pytest.mark.parametrize("draw", [draws.uniform, draws.normal])
+def test_cells_that_share_a_seed_draw_as_if_alone(draw):
+    seeds = draws.cell_seeds(0, [4, 1, 4, 4, 2, 1])
+    together = draw(seeds, "noise", (3, 5))
+    for row, seed in zip(together, seeds):
+        assert torch.equal(row, draw(seed.reshape(1), "noise", (3, 5))[0])

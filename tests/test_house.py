@@ -11,10 +11,10 @@ import lemmata
 
 ROOT = Path(lemmata.__file__).parent
 ORDER = (
-    *("compiled", "cells", "draws", "parameters", "status"),
+    *("compiled", "threads", "cells", "draws", "parameters", "status"),
     *("data", "nets", "objectives", "probes", "dynamics"),  # the exact world
     *("prompts", "modules", "loops"),  # the other world
-    *("sweep", "report", "lab", "papers", "explorer", "cli", "__main__"),
+    *("sweep", "report", "tester", "lab", "papers", "explorer", "commands", "cli", "__main__"),
 )
 """A room may import those before it."""
 ALONE = {"theory": set(), "optim": set(), "robust": set(), "claims": {"status"}}

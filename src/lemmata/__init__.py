@@ -48,11 +48,21 @@ _CONTENTS = {
     "Until": "lemmata.dynamics.stopping",
     # what is seen
     "Probe": "lemmata.probes.probe",
-    "PROBES": "lemmata.probes.probe",
+    "PROBES": "lemmata.probes.shipped",
     # grid to dataset; the verb itself is lemmata.sweep.sweep
     "Axis": "lemmata.sweep.grid",
     "Grid": "lemmata.sweep.grid",
     "TrainingBody": "lemmata.sweep.bodies.of_run",
+    # a conjecture in, a verdict out
+    "test": "lemmata.tester.verbs",
+    "explain": "lemmata.tester.verbs",
+    "collapse": "lemmata.tester.verbs",
+    "Threshold": "lemmata.tester.threshold",
+    "Scaling": "lemmata.tester.scaling",
+    "Collapse": "lemmata.tester.collapse",
+    "Bound": "lemmata.tester.bound",
+    "Invariance": "lemmata.tester.invariance",
+    "Order": "lemmata.tester.order",
 }
 
 __all__ = ["__version__", *_CONTENTS]
@@ -89,12 +99,21 @@ if TYPE_CHECKING:
     from lemmata.objectives.margin import MarginObjective as MarginObjective
     from lemmata.objectives.objective import Objective as Objective
     from lemmata.objectives.simclr import SimCLR as SimCLR
-    from lemmata.probes.probe import PROBES as PROBES
     from lemmata.probes.probe import Probe as Probe
+    from lemmata.probes.shipped import PROBES as PROBES
     from lemmata.status import Status as Status
     from lemmata.sweep.bodies.of_run import TrainingBody as TrainingBody
     from lemmata.sweep.grid import Axis as Axis
     from lemmata.sweep.grid import Grid as Grid
+    from lemmata.tester.bound import Bound as Bound
+    from lemmata.tester.collapse import Collapse as Collapse
+    from lemmata.tester.invariance import Invariance as Invariance
+    from lemmata.tester.order import Order as Order
+    from lemmata.tester.scaling import Scaling as Scaling
+    from lemmata.tester.threshold import Threshold as Threshold
+    from lemmata.tester.verbs import collapse as collapse
+    from lemmata.tester.verbs import explain as explain
+    from lemmata.tester.verbs import test as test
 
 
 def __getattr__(name: str) -> Any:

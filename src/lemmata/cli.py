@@ -4,6 +4,7 @@ Exit codes: 0, 1 where ``check`` found a claim that fails, 2 for a request that 
 stream), 130 for Ctrl-C. Subcommands are loaded when they are called, so that ``--help`` answers at once.
 """
 
+import difflib
 import importlib
 import os
 import sys
@@ -30,7 +31,9 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            near = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_COMMANDS)}"
+            raise click.UsageError(f"no such command {cmd_name!r}; {hint}", ctx)
         return importlib.import_module(_COMMANDS[cmd_name][0]).command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -157,13 +157,13 @@ def fastest(
     Raises:
         ValueError: if none of them can be had.
 
-    Nothing is measured, and nothing written, where one way is left.
+    Nothing is measured, and nothing written, where one way is left, or a width is forced: then the first is taken.
     """
-    compiler = _compiler()
-    key = _key(*(unit.text for unit in units), about, *ways, _processor(), compiler.macros if compiler else "")
-    path = _folder() / f"{name}-{key}.json"
+    compiler, forced = _compiler(), os.environ.get("LEMMATA_VECTOR_BYTES", "")
+    macros = compiler.macros if compiler else ""
+    path = _folder() / f"{name}-{_key(*(unit.text for unit in units), about, *ways, forced, _processor(), macros)}.json"
     if path not in _CHOSEN:
-        _CHOSEN[path] = _remembered(path, ways) or _measured(path, ways)
+        _CHOSEN[path] = _remembered(path, ways) or _measured(path, ways, bool(forced))
     return _CHOSEN[path]
 
 
@@ -179,11 +179,11 @@ def _remembered(path: Path, ways: Mapping[str, object]) -> Choice | None:
     return choice if choice.way in ways else None
 
 
-def _measured(path: Path, ways: Mapping[str, Callable[[], Callable[[], object] | None]]) -> Choice:
+def _measured(path: Path, ways: Mapping[str, Callable[[], Callable[[], object] | None]], forced: bool) -> Choice:
     trials = {label: trial for label, prepare in ways.items() if (trial := prepare()) is not None}
     if not trials:
         raise ValueError(f"none of {', '.join(ways)} can be had on this machine")
-    if len(trials) == 1:
+    if len(trials) == 1 or forced:
         return Choice(next(iter(trials)))
     seconds = _times(trials)
     best = next(iter(trials))
@@ -229,10 +229,7 @@ def _compiler() -> _Compiler | None:
 
 @functools.cache
 def _asked(command: str | None) -> _Compiler | None:
-    if command is None:
-        _log.info("no C compiler found; training runs in PyTorch alone")
-        return None
-    words = tuple(shlex.split(command))
+    words = tuple(shlex.split(command or "cc"))
     for native in _TARGETS:
         try:
             macros = _call([*words, *native, "-dM", "-E", "-x", "c", os.devnull])
@@ -240,7 +237,7 @@ def _asked(command: str | None) -> _Compiler | None:
             continue
         if "#define" in macros:
             return _Compiler(words, native, macros)
-    _log.info("%s compiles no C; training runs in PyTorch alone", command)
+    _log.info("%s compiles no C; training runs in PyTorch alone", words[0])
     return None
 
 

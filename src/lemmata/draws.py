@@ -10,7 +10,7 @@ waits for the host. Cells that share a seed share their draws, which makes compa
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -47,16 +47,24 @@ def uniform(seeds: Tensor, name: str, shape: Sequence[int], dtype: torch.dtype =
     Returns:
         ``(c, *shape)``. The values do not depend on ``dtype`` but for rounding, nor on the other cells.
     """
-    return _open_interval(_words(split(seeds, name), math.prod(shape))).to(dtype).reshape(seeds.shape[0], *shape)
+
+    def drawn(seeds: Tensor) -> Tensor:
+        return _open_interval(_words(split(seeds, name), math.prod(shape))).to(dtype)
+
+    return _once_per_seed(drawn, seeds).reshape(seeds.shape[0], *shape)
 
 
 def normal(seeds: Tensor, name: str, shape: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:
     """Independent standard normals ``(c, *shape)``, by the inverse distribution function of :func:`uniform`."""
-    words = _words(split(seeds, name), math.prod(shape))
-    # Both tails from the lower one, where doubles near zero resolve the distribution function finely.
-    tail = torch.special.ndtri(_open_interval(words) * 0.5)
-    sign = 1.0 - 2.0 * (words & 1).to(tail.dtype)
-    return (tail * sign).to(dtype).reshape(seeds.shape[0], *shape)
+
+    def drawn(seeds: Tensor) -> Tensor:
+        words = _words(split(seeds, name), math.prod(shape))
+        # Both tails from the lower one, where doubles near zero resolve the distribution function finely.
+        tail = torch.special.ndtri(_open_interval(words) * 0.5)
+        sign = 1.0 - 2.0 * (words & 1).to(tail.dtype)
+        return (tail * sign).to(dtype)
+
+    return _once_per_seed(drawn, seeds).reshape(seeds.shape[0], *shape)
 
 
 def chi_square(seeds: Tensor, name: str, degrees: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -88,6 +96,14 @@ def chi_square(seeds: Tensor, name: str, degrees: Tensor, dtype: torch.dtype = t
 def permutation(seeds: Tensor, name: str, size: int) -> Tensor:
     """Independent uniform permutations of ``range(size)``, ``(c, size)`` int64."""
     return _words(split(seeds, name), size).argsort(dim=1)
+
+
+def _once_per_seed(drawn: Callable[[Tensor], Tensor], seeds: Tensor) -> Tensor:
+    """Cells that share a seed share their draws, made once where looking for them waits for no device."""
+    if seeds.device.type != "cpu":
+        return drawn(seeds)
+    distinct, at = seeds.unique(return_inverse=True)
+    return drawn(distinct)[at] if len(distinct) < len(seeds) else drawn(seeds)
 
 
 def _words(keys: Tensor, count: int) -> Tensor:

@@ -1,7 +1,6 @@
 """The laws of engines, rules and objectives, over all members."""
 
 import dataclasses
-import shutil
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 
 import lemmata as lm
 from lemmata.draws import cell_seeds
-from lemmata.dynamics import native
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.train import make_engine
 from tests.laws import MEMBERS, distance, relative, sampled
@@ -165,81 +163,3 @@ def test_norms_of_a_filter_and_its_weight_differ_by_a_constant():
     moved = Q.diagonal(dim1=1, dim2=2) - v**2 - start
     assert v.abs().max() > 0.3
     assert moved.abs().max() < 0.01 * v.square().max()
-
-
-class TestNative:
-    """The C code against the same steps in PyTorch."""
-
-    @pytest.fixture(autouse=True)
-    def _needs_compiler(self):
-        if not any(map(shutil.which, ("cc", "gcc", "clang"))):
-            pytest.skip("no C compiler here")
-        assert native._library() is not None, "the C source does not compile"
-
-    @pytest.mark.parametrize("dtype", ["float64", "float32"])
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            {},
-            {"n": 1, "m": 1},
-            {"n": 15, "m": 3, "flip": 0.3, "noise": "isotropic", "balanced": False},
-            {"n": 600, "m": 2},
-            {"train_output": False},
-            {"head_ratio": 0.3},
-            {"stop_loss": 0.05},
-            {"step_size": 1e7},
-            {"record": (0, 7, 90)},
-        ],
-        ids=str,
-    )
-    def test_is_the_gram_engine(self, monkeypatch, changes, dtype):
-        record = changes.get("record")
-        changes = {key: value for key, value in changes.items() if key != "record"}
-        run = lm.Run(lm.SignalNoise(20, 800, 3.0), lm.TwoLayerCNN(5, v0=0.3), steps=120, dtype=dtype, record=record)
-        run = dataclasses.replace(run.at(changes), probes=("train_loss", "norm_hidden"))
-        sample = sampled(run, 5)
-        assert native.applies(run, sample)
-        fast = lm.train(run, range(5))
-        monkeypatch.setattr(native, "applies", lambda run, sample: False)
-        slow = lm.train(run, range(5))
-        assert torch.equal(fast.status, slow.status)
-        assert torch.equal(fast.status_step, slow.status_step)
-        ended = fast.status == lm.Status.DIVERGED  # where it blew up, only the verdict counts
-        tolerance = 1e-11 if dtype == "float64" else 1e-3
-        for name, values in fast.records.items():
-            torch.testing.assert_close(values[~ended], slow.records[name][~ended], rtol=tolerance, atol=tolerance)
-        a, b = fast.final.products, slow.final.products
-        assert relative(a.A[~ended], b.A[~ended]) < tolerance or bool(ended.all())
-        assert relative(a.head["output"][~ended], b.head["output"][~ended]) < tolerance or bool(ended.all())
-
-    def test_runs_on_threads(self):
-        run = lm.Run(lm.SignalNoise(10, 100, 3.0), lm.TwoLayerCNN(3), steps=50)
-        before = torch.get_num_threads()
-        try:
-            torch.set_num_threads(1)
-            one = lm.train(run, range(7))
-            torch.set_num_threads(3)
-            three = lm.train(run, range(7))
-        finally:
-            torch.set_num_threads(before)
-        assert torch.equal(one.final.products.A, three.final.products.A)
-
-    def test_is_left_out_when_asked(self, monkeypatch):
-        monkeypatch.setenv("LEMMATA_NATIVE", "0")
-        native._library.cache_clear()
-        try:
-            run = lm.Run(lm.SignalNoise(5, 50, 2.0), lm.TwoLayerCNN(2), steps=5)
-            assert not native.applies(run, sampled(run, 1))
-            assert torch.isfinite(lm.train(run).final.loss).all()
-        finally:
-            native._library.cache_clear()
-
-    def test_without_a_compiler_pytorch_runs(self, monkeypatch, tmp_path):
-        monkeypatch.setenv("CC", "false")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        native._library.cache_clear()
-        try:
-            run = lm.Run(lm.SignalNoise(5, 50, 2.0), lm.TwoLayerCNN(2), steps=5)
-            assert not native.applies(run, sampled(run, 1))
-        finally:
-            native._library.cache_clear()

@@ -52,10 +52,20 @@ def test_names_of_two_parts_do_not_clash():
         (lambda: lm.TorchRule("LBFGS"), "optimizer = 'LBFGS'"),
         (lambda: lm.TorchRule(lr=-1.0), "lr = -1.0"),
         (lambda: dataclasses.replace(RUN, steps=0), "steps = 0"),
-        (lambda: dataclasses.replace(RUN, engine="fast"), "engine = 'fast' was asked for; engine must be one of auto"),
+        (
+            lambda: dataclasses.replace(RUN, engine="fast"),
+            "engine = 'fast' was asked for; engine must be one of 'auto'",
+        ),
         (lambda: dataclasses.replace(RUN, dtype="float16"), "dtype = 'float16'"),
         (lambda: dataclasses.replace(RUN, stop_loss=0.0), "stop_loss = 0.0"),
         (lambda: dataclasses.replace(RUN, record=(0, 6)), "a record at step 6 was asked for; steps run from 0 to 5"),
+        (lambda: dataclasses.replace(RUN, record=(3, 2)), r"record = \(3, 2\) was asked for; .* e.g. record=\(2, 3\)"),
+        (lambda: dataclasses.replace(RUN, record=(1, 1)), "each once"),
+        (lambda: dataclasses.replace(RUN, record=()), "increasing order"),
+        (lambda: dataclasses.replace(RUN, record=(0.5,)), "a record at step 0.5"),
+        (lambda: dataclasses.replace(RUN, seed_root=1.5), "seed_root = 1.5 was asked for; .* whole number"),
+        (lambda: dataclasses.replace(RUN, stop_loss=float("inf")), "stop_loss = inf"),
+        (lambda: lm.GD(torch.tensor([0.1, float("nan")])), "step_size = nan"),
         (lambda: dataclasses.replace(RUN, probes=("accuracy",)), "probe 'accuracy' was asked for; the probes are"),
         (lambda: dataclasses.replace(RUN, probes=("train_loss",) * 2), "asked for twice"),
         (lambda: dataclasses.replace(RUN, device="gpu"), "device 'gpu' was asked for"),
@@ -116,7 +126,16 @@ def test_convergence_is_a_small_gradient():
         (lambda: lm.train(RUN.data), "train takes a lemmata.Run"),
         (lambda: lm.train(RUN, 5), "seeds = 5 was asked for; give one seed per cell"),
         (lambda: lm.train(RUN, range(0)), "give one seed per cell"),
-        (lambda: lm.Run(None, RUN.net), "data = None was given, which has no sample"),
+        (lambda: lm.Run(None, RUN.net), "data = None was given, which has no compresses, numbers_per_cell, sample"),
+        (lambda: lm.Run(RUN.data, lm.PatchEncoder(3)), "Logistic was asked for with PatchEncoder, which has no output"),
+        (
+            lambda: lm.train(lm.Run(lm.TwoSignals(4, 10, 1.0), lm.PatchEncoder(3), lm.InfoNCE())),
+            "it reads PairedSample",
+        ),
+        (lambda: lm.train(RUN, [-1]), "seed = -1 was asked for; seeds are whole numbers from 0"),
+        (lambda: lm.train(RUN, [1.5]), "seed = 1.5"),
+        (lambda: lm.train(RUN, [True]), "seed = True"),
+        (lambda: lm.train(RUN, torch.tensor([0.5])), "seed = 0.5"),
         (
             lambda: lm.SignalNoise(4, 10, "strong"),
             "signal = 'strong' was asked for; signal must be a finite number above 0",
@@ -126,3 +145,72 @@ def test_convergence_is_a_small_gradient():
 def test_what_is_no_run_is_refused(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def one_step(objective=None, probe=None):
+    run = lm.Run(RUN.data, RUN.net, objective or lm.Logistic(), steps=1)
+    return lm.train(dataclasses.replace(run, probes=(lm.Probe("mine", probe),)) if probe else run, range(3))
+
+
+def objective(loss, **says):
+    """An objective of a user's, in a line."""
+    return type("Mine", (lm.Objective,), {"loss": lambda self, p: loss(p), **says})()
+
+
+@pytest.mark.parametrize("engine", ["gram", "direct"])
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda p: p.Q.sum((1, 2)), "write reads_filter_gram = True into its class"),
+        (lambda p: p.A.square().sum(), r"Mine.loss gave shape \(\) for 3 cells; give one number per cell"),
+        (lambda p: 0.5, "Mine.loss gave float 0.5 for 3 cells"),
+        (lambda p: p.A.detach().sum((1, 2)), "does not depend on what is trained"),
+    ],
+)
+def test_an_objective_that_cannot_be_trained_is_told_what_to_write(loss, message, engine):
+    run = lm.Run(RUN.data, RUN.net, objective(loss), steps=1, engine=engine)
+    with pytest.raises(TypeError, match=message):
+        lm.train(run, range(3))
+
+
+@pytest.mark.parametrize(
+    ("probe", "message"),
+    [
+        (lambda s: 0.5, "probe 'mine' gave 0.5 for 3 cells; give a real tensor with one number per cell"),
+        (lambda s: s.loss.numpy(), "probe 'mine' gave array"),
+        (lambda s: s.loss.mean(), r"of shape \(\)"),
+        (lambda s: s.loss.to(torch.complex128), "complex128"),
+    ],
+)
+def test_a_probe_that_gives_no_number_per_cell_is_told_what_to_write(probe, message):
+    with pytest.raises(TypeError, match=message):
+        one_step(probe=probe)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dataclasses.replace(RUN, probes="train_loss"), r"write a tuple, e.g. probes=\('train_loss'"),
+        (lambda: dataclasses.replace(RUN, probes=(one_step,)), r"write Probe\('one_step', function\)"),
+        (lambda: lm.Probe("a b/c", one_step), "a probe called 'a b/c' was asked for"),
+        (lambda: lm.Probe("status", one_step), "and not status"),
+        (lambda: lm.Probe("mine", 3), "probe 'mine' measures 3"),
+    ],
+)
+def test_what_is_no_probe_is_refused(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
+
+
+def test_parameters_are_those_of_all_parts():
+    found = RUN.parameters()
+    assert {"n", "signal", "m", "v0", "step_size", "steps", "device"} <= set(found)
+    assert found["signal"].label == "signal strength ‖μ‖"
+    assert RUN.value("signal") == 2.0
+    assert RUN.value("steps") == 5
+    assert "device" not in RUN.axes()
+    assert RUN.is_value("signal")
+    assert not RUN.is_value("d")
+    assert RUN.is_value("d", compressed=True)
+    with pytest.raises(ValueError, match="axis 'temperature' was asked for"):
+        RUN.value("temperature")

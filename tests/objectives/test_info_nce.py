@@ -42,7 +42,7 @@ def test_fresh_augmentation_has_the_law_of_explicit_draws():
     found, template = [], lm.train(dataclasses.replace(run, steps=1), range(2), sample=sample).final.products
     for step in range(40):
         keys = cell_seeds(step, range(2))
-        products = dataclasses.replace(template, A=A.unsqueeze(1), Q=Q.unsqueeze(1), seeds=keys)
+        products = dataclasses.replace(template, A=A.unsqueeze(1), filter_gram=Q.unsqueeze(1), seeds=keys)
         found.append(run.objective._fresh(products)[:, 0])
     inner = torch.cat(found, -1)  # (2, 3, 16000)
     eps = 0.7 * normal(cell_seeds(9, range(2)), "eps", (16000, W.shape[-1]))
@@ -56,7 +56,7 @@ def test_fresh_augmentation_has_the_law_of_explicit_draws():
 
 def test_every_step_draws_anew_and_fixed_augmentation_does_not():
     data = PairedSignalNoise(n=8, d=100, signal=2.0, sigma_aug=2.0)
-    run = lm.Run(data, PatchEncoder(4, init=0.3), rule=lm.GD(1e-12), steps=3, record=(0, 1, 2))
+    run = lm.Run(data, PatchEncoder(4, init=0.3), InfoNCE(), lm.GD(1e-12), steps=3, record=(0, 1, 2))
     fixed = lm.train(dataclasses.replace(run, objective=InfoNCE())).records["train_loss"][0]
     fresh = lm.train(dataclasses.replace(run, objective=InfoNCE(augmentation="fresh"))).records["train_loss"][0]
     assert fixed.std() < 1e-9

@@ -14,8 +14,8 @@ def _params():
 
 
 EVERY = [
-    ({"lr": 0.0}, r"lr must be positive.*got 0\.0"),
-    ({"lr": -1.0}, r"lr must be positive.*got -1\.0"),
+    ({"lr": "x"}, r"lr must be a finite number of at least 0.*got 'x'"),
+    ({"lr": -1.0}, r"lr must be a finite number.*got -1\.0"),
     ({"lr": float("nan")}, r"lr.*nan"),
     ({"eps": 0.0}, r"eps.*got 0\.0"),
     ({"weight_decay": -0.1}, r"weight_decay.*got -0\.1"),
@@ -30,6 +30,27 @@ EVERY = [
     ({"fused": True, "capturable": True}, r"fused and capturable"),
     ({"foreach": True, "fused": True}, r"foreach and fused"),
     ({"foreach": True, "differentiable": True}, r"foreach and differentiable"),
+    ({"lr": float("inf")}, r"lr.*got inf"),
+    ({"lr": torch.tensor(-1.0)}, r"lr.*tensor\(-1"),
+    ({"lr": torch.ones(2)}, r"lr.*tensor"),
+    ({"lr": True}, r"lr.*got True"),
+    ({"eps": float("inf")}, r"eps.*got inf"),
+    ({"eps": "small"}, r"eps.*got 'small'"),
+    ({"weight_decay": float("nan")}, r"weight_decay.*got nan"),
+    ({"weight_decay": None}, r"weight_decay.*got None"),
+    ({"eta0": None}, r"eta0.*got None"),
+    ({"eta0": torch.ones(2)}, r"eta0.*tensor"),
+    ({"max_eta": float("inf")}, r"max_eta.*got inf"),
+    ({"max_eta": "x"}, r"max_eta.*got 'x'"),
+    ({"growth_rate": float("nan")}, r"growth_rate.*got nan"),
+    ({"growth_rate": "x"}, r"growth_rate.*got 'x'"),
+    ({"distance": 3}, r"distance.*got 3"),
+    ({"x0_dtype": "x"}, r"x0_dtype must be None or a floating-point torch\.dtype, got 'x'"),
+    ({"fused": "yes"}, r"fused must be True, False or None, got 'yes'"),
+    ({"foreach": 3}, r"foreach must be True, False or None, got 3"),
+    ({"maximize": 3}, r"maximize must be True or False, got 3"),
+    ({"capturable": None}, r"capturable.*got None"),
+    ({"decoupled_weight_decay": "no"}, r"decoupled_weight_decay.*got 'no'"),
 ]
 ADAM = [
     ({"betas": (1.0, 0.999)}, r"betas.*\(1\.0, 0\.999\)"),
@@ -37,6 +58,12 @@ ADAM = [
     ({"variant": "max"}, r"variant must be one of ema, ema_max, sum, got 'max'"),
     ({"momentum_decay": 0.0}, r"momentum_decay.*got 0\.0"),
     ({"momentum_decay": 1.1}, r"momentum_decay.*got 1\.1"),
+    ({"betas": 0.9}, r"betas must be two numbers in \[0, 1\), got 0\.9"),
+    ({"betas": (0.9,)}, r"betas.*got \(0\.9,\)"),
+    ({"betas": (float("nan"), 0.9)}, r"betas.*nan"),
+    ({"variant": ["ema"]}, r"variant.*\['ema'\]"),
+    ({"momentum_decay": "x"}, r"momentum_decay.*got 'x'"),
+    ({"bias_correction": 1}, r"bias_correction must be True or False, got 1"),
 ]
 
 
@@ -65,6 +92,19 @@ def test_groups_that_share_one_eta_share_its_options(option):
         optimizer.add_param_group({"params": _params(), **option})
     if "distance" not in option:
         AdamPP(_params(), distance="group").add_param_group({"params": _params(), **option})
+
+
+@pytest.mark.parametrize("cls", [AdaGradPP, AdamPP, AdamWPP])
+def test_whole_numbers_alone_cannot_be_trained_but_may_stand_by(cls):
+    whole = torch.ones(3, dtype=torch.int64)
+    with pytest.raises(ValueError, match=rf"{cls.__name__}: .* torch\.int64, and only floating-point"):
+        cls([whole])
+    params = _params()
+    optimizer = cls([*params, whole])  # a quantised model: its frozen weights are integers
+    params[0].grad = torch.ones(3)
+    optimizer.step()
+    assert torch.equal(whole, torch.ones(3, dtype=torch.int64))
+    assert float(params[0].detach().max()) < 1
 
 
 def test_sparse_gradients_are_refused_before_anything_moves():

@@ -1,5 +1,6 @@
 """Two gloo processes: replicas stay identical without talking, shards agree on one distance by one all-reduce."""
 
+import copy
 import os
 import tempfile
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from lemmata.optim import AdaGradPP, AdamPP
-from tests.optim.laws import flat, params_of, quadratic, train
+from tests.optim.members import flat, params_of, quadratic, train
 
 
 def _net():
@@ -90,6 +92,33 @@ def _counted_all_reduce(sizes):
         dist.all_reduce = all_reduce
 
 
+def _zero_redundancy(rank):
+    """torch's ZeroRedundancyOptimizer gives each rank some of the parameters: the trajectory of one process."""
+    for cls, options in (
+        (AdamPP, {}),
+        (AdaGradPP, {"eta0": "auto"}),
+        (AdamPP, {"distance": "group"}),
+        (AdamPP, {"distance": "tensor"}),
+    ):
+        whole, mine = (params_of(12, 5, (3, 4), dtype=torch.float64) for _ in range(2))
+        groups = lambda params: [{"params": params[:2]}, {"params": params[2:], "lr": 0.5}]  # noqa: E731
+        twin, optimizer = cls(groups(whole), **options), ZeroRedundancyOptimizer(groups(mine), cls, **options)
+        train(twin, whole, 20)
+        train(optimizer, mine, 20)
+        torch.testing.assert_close(flat(mine), flat(whole), rtol=1e-9, atol=1e-12)
+        if options.get("distance") != "tensor":
+            torch.testing.assert_close(optimizer.optim.eta, twin.eta, rtol=1e-9, atol=0)
+        optimizer.consolidate_state_dict(to=0)
+        kept = [optimizer.state_dict() if rank == 0 else None]
+        dist.broadcast_object_list(kept, src=0)
+        resumed = [nn.Parameter(p.detach().clone()) for p in mine]
+        again = ZeroRedundancyOptimizer(groups(resumed), cls, **options)
+        again.load_state_dict(copy.deepcopy(kept[0]))
+        train(twin, whole, 5, start=20)
+        train(again, resumed, 5, start=20)
+        torch.testing.assert_close(flat(resumed), flat(whole), rtol=1e-9, atol=1e-12)
+
+
 def _dtensors(rank):
     """Parameters sharded as DTensors carry their mesh with them: no process_group."""
     mesh = init_device_mesh("cpu", (2,))
@@ -114,6 +143,7 @@ def _worker(rank, store):
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     _replicas(rank)
     _shards(rank)
+    _zero_redundancy(rank)
     _dtensors(rank)
     dist.destroy_process_group()
 

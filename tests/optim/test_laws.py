@@ -1,10 +1,14 @@
-"""Every optimiser of the room under every law of :mod:`tests.optim.laws`."""
+"""Every optimiser of the room under every law."""
 
 import pytest
 import torch
 
 from lemmata.optim import AdaGradPP, AdamPP
-from tests.optim.laws import LAWS, MEMBERS, all_kernels_agree
+from tests.optim import laws, laws_reports, laws_state
+from tests.optim.laws import all_kernels_agree
+from tests.optim.members import MEMBERS
+
+LAWS = [*laws.LAWS, *laws_state.LAWS, *laws_reports.LAWS]
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)

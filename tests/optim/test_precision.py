@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lemmata.optim import AdamPP, fused
-from tests.optim.laws import flat, params_of, quadratic, train
+from tests.optim.members import flat, params_of, quadratic, train
 
 
 def _digits_net(dtype, eta0, steps=400):

@@ -10,7 +10,7 @@ from torch import nn
 import lemmata.optim
 from lemmata.optim import AdaGradPP, AdamPP, AveragedIterate
 from lemmata.optim import stepping as stepping_module
-from tests.optim.laws import flat, params_of, quadratic, train
+from tests.optim.members import flat, params_of, quadratic, train
 
 
 def test_importing_it_imports_nothing_else_of_the_project():

@@ -55,3 +55,21 @@ def test_equals_its_twin_step_by_step(cls, oracle, options, oracle_options, fore
         expected = twin.step(_noisy_gradient(twin.x, t))
         torch.testing.assert_close(torch.cat([p.detach().reshape(-1) for p in params]), expected, rtol=1e-9, atol=1e-12)
     assert float(optimizer.distance()) == pytest.approx(float((twin.x - twin.x0).norm()) / 24**0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"lr": 0.5, "eta0": "auto"}, {"distance": "tensor"}, {"weight_decay": 0.1}])
+def test_case_one_without_momentum_is_adagradpp(options):
+    """s_t = sqrt(sum g^2) and m_t = g_t: the two algorithms are one, for whatever is shared between them."""
+    start = [torch.linspace(-1, 2, n, dtype=torch.float64) for n in (10, 13)]
+    pairs = []
+    for make in (AdaGradPP, lambda p, **o: AdamPP(p, variant="sum", betas=(0.0, 0.999), **o)):
+        params = [torch.nn.Parameter(part.clone()) for part in start]
+        pairs.append((params, make(params, **options)))
+    for t in range(200):
+        for params, optimizer in pairs:
+            for p in params:
+                p.grad = _noisy_gradient(p.detach(), t)
+            optimizer.step()
+        for one, other in zip(*(params for params, _ in pairs)):
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(pairs[0][1].eta, pairs[1][1].eta, rtol=1e-9, atol=0)

@@ -22,11 +22,13 @@ class SyntheticLab:
     ):
         self.a, self.b, self.c, self.spread, self.shared = a, b, c, spread, shared
         self.correction, self.omega, self.steeper, self.most = correction, omega, steeper, most
-        self.rng = np.random.default_rng(root)
-        self.common, self.own = self._draw(), {}
+        self.root, self.own = root, {}
+        self.common = self._draw(0)
 
-    def _draw(self):
-        return (self.rng.gumbel(size=self.most) - np.euler_gamma) / (np.pi / 6**0.5)
+    def _draw(self, *where):
+        """A skewed number of unit variance for every seed, the same whenever it is asked for."""
+        rng = np.random.default_rng([self.root, *where])
+        return (rng.gumbel(size=self.most) - np.euler_gamma) / (np.pi / 6**0.5)
 
     def centre(self, n, d):
         """Log threshold of the mean seed."""
@@ -41,7 +43,7 @@ class SyntheticLab:
             seeds = np.array([points[i]["seed"] for i in here])
             signal = np.array([points[i]["signal"] for i in here])
             if (n, d) not in self.own:
-                self.own[n, d] = self._draw()
+                self.own[n, d] = self._draw(1, int(n), int(d))
             mixed = self.shared**0.5 * self.common[seeds] + (1 - self.shared) ** 0.5 * self.own[n, d][seeds]
             threshold = self.centre(n, d) + self.spread * (20 / n) ** 0.5 * mixed
             x = (np.log(signal) - threshold) * (n / 20) ** self.steeper

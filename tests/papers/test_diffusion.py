@@ -4,29 +4,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lemmata.lab.old_experiment import find
+from lemmata.lab.find import find
 from lemmata.lab.run_folder import conclude
 from lemmata.papers.diffusion import dynamics as diffusion_dynamics
 from lemmata.papers.diffusion import map as diffusion_map
 from lemmata.papers.diffusion import setting as diffusion_setting
 from lemmata.papers.diffusion import vs_classification as diffusion_vs_classification
-from lemmata.report.style import save
 from lemmata.sweep import sweep
-
-NAMES = ("diffusion-dynamics", "diffusion-vs-classification", "diffusion-map", "diffusion-digits", "diffusion-noises")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_each_experiment_runs_at_size_smoke_and_its_claims_hold(name, tmp_path):
-    experiment = find(name)
-    body, grid = experiment.configure("smoke")
-    sweep(body, grid, tmp_path / "data.zarr", progress=False)
-    dataset, found = conclude(experiment, "smoke", tmp_path)
-    failed = [verdict for verdict in found if verdict.holds is False]
-    assert not failed, failed
-    assert any(verdict.holds for verdict in found)
-    for key, figure in experiment.figures(dataset).items():
-        assert save(figure, tmp_path / f"{key}.png", dpi=60).stat().st_size > 5000
 
 
 def table(ratio_denoiser, ratio_classifier, status=3):
@@ -74,7 +58,7 @@ def test_unconverged_cells_decide_nothing_and_are_counted():
     some["status"][0, 0, 0], some["ratio"][0, 0, 0] = 0, 1e-9
     found = verdict.check(some)
     assert found.holds
-    assert found.detail == "1 of 10 cells left out: 1 not converged"
+    assert found.detail.endswith("1 of 10 cells left out: 1 not converged")
 
 
 def test_early_is_the_last_step_at_which_filters_have_not_grown():
@@ -106,22 +90,22 @@ def test_a_line_and_an_exponential_are_told_apart():
 
 
 def test_points_have_the_n_snr2_asked_for():
-    change = diffusion_setting.SignalAt(30, 1000, 2.0)
-    assert change({"n_snr2": 0.75, "seed": 1})["signal"] == pytest.approx(10.0)
-    assert change({"snr": 0.2, "n": 10})["signal"] == pytest.approx(0.2 * 2 * 1000**0.5)
+    at = diffusion_setting.at_control
+    assert at(0.75, None, n=30, d=1000, sigma_p=2.0)["signal"] == pytest.approx(10.0)
+    assert at(None, 0.2, n=10, d=1000, sigma_p=2.0)["signal"] == pytest.approx(0.2 * 2 * 1000**0.5)
+    assert at(None, None, n=10, d=1000, sigma_p=2.0) == {}
 
 
 def test_bad_requests_are_refused(tmp_path):
     experiment = find("diffusion-vs-classification")
-    with pytest.raises(ValueError, match="t = 0"):
+    with pytest.raises(ValueError, match="t = 0 "):
         experiment.configure("smoke", {"t": 0})
-    body, grid = experiment.configure("smoke", {"n_snr2": (-1.0, 1.0)})
-    with pytest.raises(ValueError, match="n_snr2 = -1 was asked for"):
-        sweep(body, grid, tmp_path / "data.zarr", progress=False)
-    body, grid = experiment.configure("smoke", {"n": (7,)})
-    assert dict(body.bodies)["denoiser"].body.cell.data.n == 7
-    with pytest.raises(ValueError, match="model 'diffuser' was asked for"):
-        body.shape_axes(type(grid).of(model=["diffuser"], seed=[0]))
+    with pytest.raises(ValueError, match=r"n_snr2 = -1.0 was asked for"):
+        experiment.configure("smoke", {"n_snr2": (-1.0, 1.0)})
+    body, _ = experiment.configure("smoke", {"n": (7,)})
+    assert body.value("n") == 7
+    with pytest.raises(ValueError, match="model = 'diffuser' was asked for"):
+        experiment.configure("smoke", {"model": ("diffuser",)})
 
 
 def test_digits_from_a_file(tmp_path):

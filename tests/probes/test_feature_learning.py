@@ -48,7 +48,7 @@ def test_gradient_norm_is_that_of_autograd(engine):
     X = p.sample.vectors
     from dataclasses import replace
 
-    loss = lm.Denoising(0.2).loss(replace(p, A=W @ X.mT, Q=W @ W.mT))
+    loss = lm.Denoising(0.2).loss(replace(p, A=W @ X.mT, filter_gram=W @ W.mT))
     gradient = torch.autograd.grad(loss.sum(), W)[0]
     torch.testing.assert_close(trained.records["gradient_norm"][:, 0], gradient.flatten(1).norm(dim=1))
 

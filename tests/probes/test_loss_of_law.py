@@ -56,7 +56,7 @@ def test_a_nan_stays_home():
     final = trained(lm.SignalNoise(n=6, d=40, signal=1.5)).final
     A, Q = (value.clone() for value in (final.products.A, final.products.Q))
     A[0], Q[0] = torch.nan, torch.nan
-    broken = dataclasses.replace(final, products=dataclasses.replace(final.products, A=A, Q=Q), memo={})
+    broken = dataclasses.replace(final, products=dataclasses.replace(final.products, A=A, filter_gram=Q), memo={})
     found, expected = (lm.PROBES["test_loss"].measure(s) for s in (broken, dataclasses.replace(final, memo={})))
     assert found[0].isnan()
     assert found[1] == expected[1]

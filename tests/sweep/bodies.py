@@ -86,6 +86,9 @@ class Trap(Toy):
                 raise ArithmeticError("no such luck")
             if self.what == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.what == "die once":
+                Path(self.armed).unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
             if self.what == "interrupt":
                 raise KeyboardInterrupt
             time.sleep(60)

@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import types
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -111,6 +113,108 @@ def test_a_worker_that_dies_ends_the_sweep_and_the_next_one_resumes(tmp_path, lo
     armed.unlink()
     found = sweep(body, GRID, path, progress=False)
     assert len(list(log.iterdir())) - ran == 20 - kept
+    assert found.load().equals(sweep(Toy(), GRID, progress=False))
+
+
+def test_a_worker_killed_in_mid_tile_is_replaced_and_the_sweep_ends_by_itself(tmp_path, log):
+    armed = tmp_path / "armed"
+    armed.touch()
+    body = Trap(what="die once", at=9, armed=str(armed), log=str(log), seconds=0.01)
+    found = sweep(body, GRID, tmp_path / "data.zarr", executor="processes", cells_per_tile=1, progress=False)
+    assert not armed.exists()
+    assert len(list(log.iterdir())) <= 20 + 3  # what was in flight beside it ran twice
+    assert found.load().equals(sweep(Toy(), GRID, progress=False))
+
+
+NOTEBOOK = """
+from dataclasses import dataclass
+from lemmata.sweep import Grid, sweep
+from tests.sweep.bodies import Toy
+
+class Mine(Toy):
+    pass
+
+try:
+    sweep(Mine(), Grid.of(seed=range(3)), executor="processes", progress=False)
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_a_class_of_a_notebook_is_refused_with_what_to_do(tmp_path):
+    command = [sys.executable, "-"]
+    found = subprocess.run(command, input=NOTEBOOK, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout == (
+        "Mine was defined in a notebook or at the prompt, where other processes cannot import it; write it to a file "
+        "and import it from there, or run with executor='serial'\n"
+    )
+    assert found.stderr == ""
+
+
+def test_a_class_of_a_module_that_is_no_file_is_refused(monkeypatch):
+    module = types.ModuleType("made_up")
+    module.Mine = type("Mine", (Toy,), {"__module__": "made_up"})
+    monkeypatch.setitem(sys.modules, "made_up", module)
+    with pytest.raises(TypeError, match="Mine is defined in made_up, which other processes cannot import; define"):
+        sweep(module.Mine(), GRID, executor="processes", progress=False)
+
+
+@pytest.fixture
+def cluster():
+    """A scheduler and a function that starts a worker without a nanny, each a process of its own."""
+    pytest.importorskip("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, started = f"tcp://127.0.0.1:{port}", []
+
+    def start(*arguments):
+        command = [sys.executable, "-m", *arguments]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        started.append(subprocess.Popen(command, **quiet))
+        return started[-1]
+
+    def worker():
+        return start("distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard")
+
+    scheduler = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    until(lambda: listens(port))
+    yield address, scheduler, worker
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def listens(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_dask_scheduler_or_its_last_worker_that_dies_is_named_in_one_sentence(
+    tmp_path, log, cluster, monkeypatch, capfd
+):
+    monkeypatch.setattr("lemmata.sweep.dask.WORKERS_SECONDS", 0.5)
+    monkeypatch.setattr("lemmata.sweep.pool.Pool.look_seconds", 0.2)
+    address, scheduler, worker = cluster
+    body, path = Toy(log=str(log), seconds=0.2), tmp_path / "data.zarr"
+
+    def kill(process, after):
+        until(lambda: len(list(log.iterdir())) >= after)
+        process.kill()
+
+    last = worker()
+    threading.Thread(target=kill, args=(last, 4)).start()
+    with pytest.raises(SweepError, match=f"no Dask worker has been at {address} for 0 s; . of 20 tiles are kept"):
+        sweep(body, GRID, path, executor=address, cells_per_tile=1, progress=False)
+    worker()
+    threading.Thread(target=kill, args=(scheduler, 8)).start()
+    with pytest.raises(SweepError, match=f"the Dask scheduler at {address} is gone; .* of 20 tiles are kept in") as e:
+        sweep(body, GRID, path, executor=address, progress=False)
+    assert "\n" not in str(e.value)
+    assert capfd.readouterr() == ("", "")
+    kept = int(open_store(path).done.sum())
+    assert 4 <= kept < 20
+    found = sweep(body, GRID, path, progress=False)
     assert found.load().equals(sweep(Toy(), GRID, progress=False))
 
 

@@ -14,6 +14,7 @@ import torch
 import xarray as xr
 
 import lemmata as lm
+from lemmata.dynamics import native
 from lemmata.sweep import explain, sweep
 
 RUN = lm.Run(
@@ -96,6 +97,13 @@ grid = lm.Grid.of(n=(4, 8, 12, 16, 20, 24), signal=(1.0, 2.0), seed=range(20))
 if __name__ == "__main__":
     sweep(lm.TrainingBody(run), grid, sys.argv[1], cells_per_tile=10, progress=False)
 """
+
+
+def test_a_plan_says_what_takes_the_steps():
+    run = lm.Run(lm.SignalNoise(10, 100, 2.0), lm.TwoLayerCNN(2), steps=5)
+    for engine in ("gram", "direct"):
+        grid = lm.Grid.of(engine=(engine,), signal=(1.0, 2.0))
+        assert f"steps   {native.in_use(run.at({'engine': engine}))}" in str(explain(run, grid)).splitlines()
 
 
 def test_killed_at_random_moments_and_run_again(tmp_path):

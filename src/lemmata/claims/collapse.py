@@ -73,7 +73,7 @@ def collapse(
             each = threshold(quantity, value, along, of=against, statistic=statistic, seeds=seeds).each
         except NotMeasurable:
             continue
-        curves: Any = each.stack(curve=[dim for dim in each.dims if dim != seeds]).transpose("curve", seeds)
+        curves: Any = each.stack(of_curves=[dim for dim in each.dims if dim != seeds]).transpose("of_curves", seeds)
         read[value] = curves
     if not read:
         raise NotMeasurable(f"no level of {', '.join(map(say, levels))} is crossed along {along}")
@@ -87,10 +87,12 @@ def collapse(
     value, low, high, p = _misfit(residual, level, draws)
     pairs = np.argwhere(present)
     far = int(np.argmax(np.abs(residual.mean(1))))
-    index = next(iter(read.values())).indexes["curve"]
+    index = next(iter(read.values())).indexes["of_curves"]
     names = [str(name) for name in index.names]
     label = index[pairs[far, 0]]
-    where = ", ".join(f"{name} = {say(part)}" for name, part in zip(names, label if len(names) > 1 else (label,)))
+    where = ", ".join(
+        f"{name} = {say(part)}" for name, part in zip(names, label if isinstance(label, tuple) else (label,))
+    )
     moved = np.expm1(residual.mean(1)[far])
     farthest = f"{where} at {say(list(read)[pairs[far, 1]])}: {moved:+.1%}"
     return Misfit(

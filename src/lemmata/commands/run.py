@@ -14,6 +14,7 @@ from lemmata.commands.variadic import Variadic
 from lemmata.lab.card import SIZES
 from lemmata.lab.cards import card, cards
 from lemmata.parameters import OutOfRange, Parameter
+from lemmata.sweep.values import parse_values
 
 _OWN = ("size", "out", "seeds", "executor", "repair", "mix_versions")
 
@@ -104,7 +105,7 @@ def _values(name: str, says: Parameter, texts: Any) -> Any:
     """What the user gave for a parameter, of its own kind; for an axis a tuple."""
     if isinstance(texts, str):
         return says.parse(flag_of(name), texts)
-    values = tuple(says.parse(flag_of(name), text) for text in texts)
+    values = parse_values(texts, says, flag_of(name))
     if len(values) > 1 and len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
         raise OutOfRange(name, twice, "given once for each value")

@@ -11,7 +11,7 @@ seed hold the same first modality and the same initial filters for it.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from lemmata.data.labels import labels
 from lemmata.data.patches import Own, Shared
 from lemmata.data.sample import FreshNoise, Sample
 from lemmata.draws import uniform
-from lemmata.parameters import require, require_whole
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -88,35 +88,35 @@ class PairedSignalNoise:
     ``(c,)`` tensors, one value per cell.
     """
 
-    n: int
-    d: int | Tensor
-    signal: float | Tensor
-    modality: Literal["single", "multi"] = "single"
-    signal_ratio: float | Tensor = 4.0
-    sigma_p: float | Tensor = 1.0
-    sigma_p2: float | Tensor = 1.0
-    sigma_aug: float | Tensor = 0.5
-    d2: int | Tensor | None = None
-    noise: Literal["orthogonal", "isotropic"] = "orthogonal"
-    negatives: Literal["opposite", "all"] = "opposite"
-    negatives_count: int | None = None
-    balanced: bool = True
-
-    value_fields: ClassVar[tuple[str, ...]] = ("signal", "signal_ratio", "sigma_p", "sigma_p2", "sigma_aug")
+    n: int = parameter("training pairs n", int, units="pairs", least=2)
+    d: int | Tensor = parameter("dimension d", int, least=2, scale="log", per_cell="compressed")
+    signal: float | Tensor = parameter("signal strength ‖μ‖", above=0, scale="log", per_cell=True)
+    modality: Literal["single", "multi"] = parameter("modalities", str, choices=("single", "multi"), default="single")
+    signal_ratio: float | Tensor = parameter("C = ‖μ̃‖/‖μ‖", above=0, scale="log", per_cell=True, default=4.0)
+    sigma_p: float | Tensor = parameter(
+        "noise level σ of the first modality", above=0, scale="log", per_cell=True, default=1.0
+    )
+    sigma_p2: float | Tensor = parameter(
+        "noise level σ̃ of the second modality", above=0, scale="log", per_cell=True, default=1.0
+    )
+    sigma_aug: float | Tensor = parameter("noise level of the augmentation", least=0, per_cell=True, default=0.5)
+    d2: int | Tensor | None = parameter(
+        "dimension d̃ of the second modality, d if not given", int, least=2, scale="log", optional=True, default=None
+    )
+    noise: Literal["orthogonal", "isotropic"] = parameter(
+        "noise against the signal", str, choices=("orthogonal", "isotropic"), default="orthogonal"
+    )
+    negatives: Literal["opposite", "all"] = parameter(
+        "negatives, of the other label or all others", str, choices=("opposite", "all"), default="opposite"
+    )
+    negatives_count: int | None = parameter(
+        "negatives drawn for every sample, all of them if not given", int, least=1, optional=True, default=None
+    )
+    balanced: bool = parameter("balanced classes", bool, default=True)
 
     def __post_init__(self) -> None:
-        require_whole("n", self.n, 2, "the number of samples")
-        require_whole("d", self.d, 2, "the dimension of a patch")
-        if self.d2 is not None:
-            require_whole("d2", self.d2, 2, "the dimension of a patch of the second modality")
-        require("modality", self.modality, lambda x: x in ("single", "multi"), "'single' or 'multi'")
-        for name in ("signal", "signal_ratio", "sigma_p", "sigma_p2"):
-            require(name, getattr(self, name), lambda x: x > 0, "above 0")
-        require("sigma_aug", self.sigma_aug, lambda x: x >= 0, "at least 0")
-        require("noise", self.noise, lambda x: x in ("orthogonal", "isotropic"), "'orthogonal' or 'isotropic'")
-        require("negatives", self.negatives, lambda x: x in ("opposite", "all"), "'opposite' or 'all'")
+        check(self)
         if self.negatives_count is not None:
-            require_whole("negatives_count", self.negatives_count, 1, "the number of negatives of a sample")
             most = self.n - 1 if self.negatives == "all" else self.n // 2
             if self.negatives_count > most:
                 raise ValueError(

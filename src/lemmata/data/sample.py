@@ -6,9 +6,10 @@ vectors*: a patch of sample ``i`` is a sign times one of the K vectors. So a net
 are noise, the law of a fresh noise patch) stays with the sample, for the probes.
 """
 
+import dataclasses
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -128,3 +129,13 @@ class DiffusionSample(TwoPatchSample):
         for patch in (self.signal, self.noise):
             patch.write(each, found)
         return found
+
+
+def to_dtype(item: Any, dtype: torch.dtype) -> Any:
+    """A (nested) dataclass with its floating tensors cast."""
+    if isinstance(item, Tensor):
+        return item.to(dtype) if item.is_floating_point() else item
+    if not dataclasses.is_dataclass(item) or isinstance(item, type):
+        return item
+    fields = {f.name: to_dtype(getattr(item, f.name), dtype) for f in dataclasses.fields(item)}
+    return dataclasses.replace(item, **fields)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lemmata.dynamics.engine import Engine, Point
+from lemmata.objectives.objective import per_cell_loss
 
 
 class DirectEngine(Engine):
@@ -36,6 +37,7 @@ class DirectEngine(Engine):
         with torch.enable_grad():
             leaves = {name: point[name].detach().requires_grad_() for name in names}
             loss = self.objective.loss(self.products(leaves, labels, weights))
+            loss = per_cell_loss(self.objective, loss, len(labels))
             found = torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True, allow_unused=True)
         return loss.detach(), dict(zip(names, found, strict=True))
 

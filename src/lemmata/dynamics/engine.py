@@ -5,12 +5,12 @@ cells, and never asks what the coordinates mean. So one rule runs on every engin
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lemmata.data.sample import Sample
+from lemmata.nets.net import Net
 from lemmata.objectives.objective import Objective, Products
 
 Point = dict[str, Tensor]
@@ -19,7 +19,7 @@ Point = dict[str, Tensor]
 class Engine(ABC):
     """Base of the engines: the part that concerns the head, which every engine holds as it is."""
 
-    def __init__(self, sample: Sample, net: Any, objective: Objective):
+    def __init__(self, sample: Sample, net: Net, objective: Objective):
         self.sample, self.net, self.objective = sample, net, objective
         self.still_head: Point = {}
         self.moving_head: tuple[str, ...] = ()

@@ -22,13 +22,14 @@ from torch import Tensor
 
 from lemmata.data.sample import Sample
 from lemmata.dynamics.engine import Engine, Point
+from lemmata.nets.net import Net
 from lemmata.objectives.objective import Objective
 
 
 class GramEngine(Engine):
     """Moves the coefficients of the filters on their start and on the data: ``"carry"`` C and ``"coefficients"`` B."""
 
-    def __init__(self, sample: Sample, net, objective: Objective, decays: bool):
+    def __init__(self, sample: Sample, net: Net, objective: Objective, decays: bool):
         super().__init__(sample, net, objective)
         X, W = sample.vectors, sample.filters
         self.reached = X[..., : objective.reached(sample), :]  # (c, k', d)

@@ -17,12 +17,22 @@ from torch import Tensor
 
 from lemmata.cells import per_cell
 from lemmata.draws import split, uniform
+from lemmata.dynamics.backtracking import Backtracking
 from lemmata.dynamics.engine import Engine, Point
-from lemmata.parameters import require, require_whole
+from lemmata.dynamics.rule import Rule
+from lemmata.parameters import check, parameter
+
+
+@dataclass
+class _Memory:
+    """What gradient descent remembers: the velocity of momentum, the last accepted points of backtracking."""
+
+    velocity: Point | None
+    guard: Backtracking | None
 
 
 @dataclass(frozen=True)
-class GD:
+class GD(Rule):
     """Gradient descent with a step size per cell, full batch unless told otherwise.
 
     Args:
@@ -44,35 +54,34 @@ class GD:
     ``(c,)`` tensors, one value per cell.
     """
 
-    step_size: float | Tensor | Literal["auto"] = "auto"
-    c: float | Tensor = 0.5
-    momentum: float | Tensor = 0.0
-    nesterov: bool = False
-    weight_decay: float | Tensor = 0.0
-    batch_size: int | None = None
-    label_noise: float | Tensor = 0.0
-    sam_radius: float | Tensor = 0.0
-    normalised: bool = False
-    head_ratio: float | Tensor = 1.0
-    backtrack: bool = False
-
-    value_fields: ClassVar[tuple[str, ...]] = (
-        *("step_size", "c", "momentum", "weight_decay"),
-        *("label_noise", "sam_radius", "head_ratio"),
+    step_size: float | Tensor | Literal["auto"] = parameter(
+        "step size η", above=0, choices=("auto",), scale="log", per_cell=True, default="auto"
     )
+    c: float | Tensor = parameter(
+        "step size as a fraction of the stable one", above=0, scale="log", per_cell=True, default=0.5
+    )
+    momentum: float | Tensor = parameter("momentum", least=0, below=1, per_cell=True, default=0.0)
+    nesterov: bool = parameter("Nesterov's momentum", bool, default=False)
+    weight_decay: float | Tensor = parameter("weight decay λ", least=0, per_cell=True, default=0.0)
+    batch_size: int | None = parameter(
+        "samples per step, all if not given", int, units="samples", least=1, optional=True, default=None
+    )
+    label_noise: float | Tensor = parameter(
+        "probability of a label flipped anew at every step", least=0, below=1, per_cell=True, default=0.0
+    )
+    sam_radius: float | Tensor = parameter(
+        "radius ρ of sharpness-aware minimisation", least=0, per_cell=True, default=0.0
+    )
+    normalised: bool = parameter("steps of length η", bool, default=False)
+    head_ratio: float | Tensor = parameter(
+        "step size of the head over that of the filters", above=0, scale="log", per_cell=True, default=1.0
+    )
+    backtrack: bool = parameter("steps that raise the loss are taken back", bool, default=False)
+
     equivariant: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        in_range = lambda x: x == "auto" if isinstance(x, str) else x > 0  # noqa: E731
-        require("step_size", self.step_size, in_range, "'auto' or above 0")
-        require("c", self.c, lambda x: x > 0, "above 0")
-        require("momentum", self.momentum, lambda x: 0 <= x < 1, "in [0, 1)")
-        require("weight_decay", self.weight_decay, lambda x: x >= 0, "at least 0")
-        require("label_noise", self.label_noise, lambda x: 0 <= x < 1, "in [0, 1)")
-        require("sam_radius", self.sam_radius, lambda x: x >= 0, "at least 0")
-        require("head_ratio", self.head_ratio, lambda x: x > 0, "above 0")
-        if self.batch_size is not None:
-            require_whole("batch_size", self.batch_size, 1, "the number of samples per step")
+        check(self)
         steady = self.batch_size is None and all(
             isinstance(x, int | float) and x == 0 for x in (self.momentum, self.label_noise, self.sam_radius)
         )
@@ -83,7 +92,7 @@ class GD:
             )
 
     @property
-    def decays(self) -> bool:
+    def decays(self) -> bool:  # type: ignore[override]
         """Whether weights decay in any cell."""
         return isinstance(self.weight_decay, Tensor) or self.weight_decay > 0
 
@@ -95,11 +104,16 @@ class GD:
         )
 
     @property
-    def memoryless(self) -> bool:
+    def memoryless(self) -> bool:  # type: ignore[override]
         """Whether a step is decided by one gradient at one point: no momentum, SAM or backtracking in any cell."""
         return not self.backtrack and all(
             not isinstance(x, Tensor) and x == 0 for x in (self.momentum, self.sam_radius)
         )
+
+    @property
+    def retracts(self) -> bool:  # type: ignore[override]
+        """Whether a step may be taken back."""
+        return self.backtrack
 
     @property
     def name(self) -> str:
@@ -125,19 +139,26 @@ class GD:
             labels = torch.where(flips, -labels, labels)
         return labels, weights
 
-    def start(self, point: Point) -> Any:
+    def start(self, point: Point, eta: Tensor) -> _Memory:
         """What the rule remembers at step 0."""
         moves = isinstance(self.momentum, Tensor) or self.momentum > 0
-        return {name: torch.zeros_like(value) for name, value in point.items()} if moves else None
+        velocity = {name: torch.zeros_like(value) for name, value in point.items()} if moves else None
+        return _Memory(velocity, Backtracking(eta) if self.backtrack else None)
+
+    def revise(self, point: Point, loss: Tensor, gradient: Point, memory: _Memory) -> tuple[Point, Tensor, Point]:
+        """The point to go on from, with its loss ``(c,)`` and gradient: ``point``, or the one accepted before."""
+        return (point, loss, gradient) if memory.guard is None else memory.guard.revise(point, loss, gradient)
 
     def move(
-        self, engine: Engine, point: Point, gradient: Point, memory: Any, view: tuple[Tensor, Tensor], eta: Tensor
-    ) -> tuple[Point, Any]:
+        self, engine: Engine, point: Point, gradient: Point, memory: _Memory, view: tuple[Tensor, Tensor], eta: Tensor
+    ) -> tuple[Point, _Memory]:
         """One step. Cells with ``eta`` = 0 stay where they are.
 
         Args:
             gradient: at ``point``; view: this step's labels and weights; eta: ``(c,)``.
         """
+        if memory.guard is not None:
+            eta = eta * memory.guard.factor
         if isinstance(self.sam_radius, Tensor) or self.sam_radius > 0:
             length = engine.squared_norm(gradient).sqrt().clamp_min(torch.finfo(eta.dtype).tiny)
             reach = torch.as_tensor(self.sam_radius, dtype=eta.dtype, device=eta.device) / length
@@ -148,16 +169,17 @@ class GD:
         if self.normalised:
             length = engine.squared_norm(gradient).sqrt().clamp_min(torch.finfo(eta.dtype).tiny)
             gradient = {name: g / per_cell(length, g) for name, g in gradient.items()}
-        if memory is not None:
-            memory = {name: per_cell(self.momentum, g) * memory[name] + g for name, g in gradient.items()}
-            ahead = {name: g + per_cell(self.momentum, g) * memory[name] for name, g in gradient.items()}
-            gradient = ahead if self.nesterov else memory
+        velocity = memory.velocity
+        if velocity is not None:
+            velocity = {name: per_cell(self.momentum, g) * velocity[name] + g for name, g in gradient.items()}
+            ahead = {name: g + per_cell(self.momentum, g) * velocity[name] for name, g in gradient.items()}
+            gradient = ahead if self.nesterov else velocity
         eta_head = eta * torch.as_tensor(self.head_ratio, dtype=eta.dtype, device=eta.device)
         moved = {}
         for name, value in point.items():
             step = eta_head if name in engine.moving_head else eta
             moved[name] = value - per_cell(step, value) * gradient[name]
-        return moved, memory
+        return moved, _Memory(velocity, memory.guard)
 
 
 _COORDINATE_WISE = (
@@ -176,7 +198,7 @@ _COORDINATE_WISE = (
 
 
 @dataclass(frozen=True)
-class TorchRule:
+class TorchRule(Rule):
     """A coordinate-wise optimiser of ``torch.optim``, on the direct engine.
 
     Args:
@@ -189,19 +211,12 @@ class TorchRule:
         ValueError: for an optimiser outside the list, or lr <= 0.
     """
 
-    optimizer: str = "Adam"
-    lr: float = 1e-3
+    optimizer: str = parameter("optimiser", str, choices=_COORDINATE_WISE, default="Adam")
+    lr: float = parameter("learning rate", above=0, scale="log", default=1e-3)
     options: tuple[tuple[str, Any], ...] = field(default=())
 
-    value_fields: ClassVar[tuple[str, ...]] = ()
-    equivariant: ClassVar[bool] = False
-    decays: ClassVar[bool] = False
-    backtrack: ClassVar[bool] = False
-    plain: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
-        require("optimizer", self.optimizer, lambda x: x in _COORDINATE_WISE, "one of " + ", ".join(_COORDINATE_WISE))
-        require("lr", self.lr, lambda x: x > 0, "above 0")
+        check(self)
 
     @property
     def name(self) -> str:
@@ -212,11 +227,7 @@ class TorchRule:
         """The learning rate of every cell ``(c,)``."""
         return torch.full_like(engine.sample.curvature, self.lr)
 
-    def view(self, seeds: Tensor, step: int, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Full batch, labels as they are."""
-        return labels, torch.full_like(labels, 1 / labels.shape[1])
-
-    def start(self, point: Point) -> Any:
+    def start(self, point: Point, eta: Tensor) -> Any:
         """The optimiser, on tensors of its own."""
         held = {name: value.clone().requires_grad_() for name, value in point.items()}
         return held, getattr(torch.optim, self.optimizer)(list(held.values()), lr=self.lr, **dict(self.options))

@@ -1,27 +1,33 @@
 """The description of a training run: what is sampled, trained, minimised, how it moves, and what is recorded."""
 
 import dataclasses
+import inspect
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lemmata.dynamics.rules import GD, TorchRule
+from lemmata.data.model import DataModel
+from lemmata.dynamics.rule import Rule
+from lemmata.dynamics.rules import GD
 from lemmata.dynamics.stopping import Until
+from lemmata.nets.net import Net
 from lemmata.objectives.margin import Logistic
 from lemmata.objectives.objective import Objective
-from lemmata.parameters import per_cell_names, require, require_whole
-from lemmata.probes.probe import Probe, named
+from lemmata.parameters import Parameter, check, parameter, parameters_of
+from lemmata.probes.probe import Probe
+from lemmata.probes.shipped import named
 
-ENGINES = ("auto", "direct", "compressed", "gram")
 _PARTS = ("data", "net", "objective", "rule", "until")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One cell, or with ``(c,)`` tensors in its value fields ``c`` cells of one shape.
+    """One cell, or with ``(c,)`` tensors in its per-cell parameters ``c`` cells of one shape.
 
     Args:
         data: e.g. :class:`~lemmata.SignalNoise`.
@@ -36,53 +42,53 @@ class Run:
         dtype: ``"float64"`` or ``"float32"``, of training; sampling and test error are always float64.
         device: where it runs, e.g. ``"cpu"`` or ``"cuda"``.
         probes: quantities recorded, names of :data:`~lemmata.PROBES` or :class:`~lemmata.Probe` objects.
-        record: steps at which they are recorded; None is once, at the end.
+        record: steps at which they are recorded, increasing; None is once, at the end.
         seed_root: root of all randomness.
 
     Raises:
         ValueError: for a value outside its range, or an engine that cannot run the rule, with the reason.
+        TypeError: for a part that is not one, or that the objective cannot train, naming what it lacks.
     """
 
-    data: Any
-    net: Any
+    data: DataModel
+    net: Net
     objective: Objective = field(default_factory=Logistic)
-    rule: GD | TorchRule = field(default_factory=GD)
-    steps: int = 600
-    stop_loss: float | None = None
-    stop_gradient: float | None = None
+    rule: Rule = field(default_factory=GD)
+    steps: int = parameter("gradient steps", int, units="steps", least=1, default=600)
+    stop_loss: float | None = parameter(
+        "training loss at which a cell stops", above=0, scale="log", optional=True, default=None
+    )
+    stop_gradient: float | None = parameter(
+        "length of the gradient at which a cell has converged", above=0, scale="log", optional=True, default=None
+    )
     until: Until | None = None
-    engine: str = "auto"
-    dtype: str = "float64"
-    device: str = "cpu"
+    engine: str = parameter("engine", str, choices=("auto", "direct", "compressed", "gram"), default="auto")
+    dtype: str = parameter("number format of training", str, choices=("float64", "float32"), default="float64")
+    device: str = parameter("device", str, axis=False, default="cpu")
     probes: tuple[str | Probe, ...] = ("train_loss",)
     record: tuple[int, ...] | None = None
-    seed_root: int = 0
+    seed_root: int = parameter("root of all randomness", int, least=0, axis=False, default=0)
 
     def __post_init__(self) -> None:
-        for part, needed in (("data", "sample"), ("net", "initial_head"), ("objective", "loss"), ("rule", "move")):
-            if not hasattr(getattr(self, part), needed):
-                raise TypeError(f"{part} = {getattr(self, part)!r} was given, which has no {needed}; see lemmata.Run")
-        require_whole("steps", self.steps, 1, "the number of steps")
-        require("engine", self.engine, lambda x: x in ENGINES, "one of " + ", ".join(ENGINES))
-        require("dtype", self.dtype, lambda x: x in ("float64", "float32"), "float64 or float32")
-        for name in ("stop_loss", "stop_gradient"):
-            if getattr(self, name) is not None:
-                require(name, getattr(self, name), lambda x: x > 0, "above 0, or None")
+        for part, owed in (("data", DataModel), ("net", Net), ("objective", Objective), ("rule", Rule)):
+            _check_owed(getattr(self, part), owed, f"{part} = {getattr(self, part)!r} was given, which", "lemmata.Run")
+        name = type(self.objective).__name__
+        asked = f"{name} was asked for with {type(self.net).__name__}, which"
+        _check_owed(self.net, self.objective.trains, asked, f"lemmata.nets.net.{self.objective.trains.__name__}")
+        check(self)
         if not self.rule.equivariant and self.engine in ("compressed", "gram"):
             raise ValueError(
                 f"engine {self.engine!r} was asked for with {self.rule.name}, which treats coordinates one by one "
                 "and so is not invariant under rotations of them; use engine='direct'"
             )
-        if self.objective.draws and not (isinstance(self.rule, GD) and self.rule.memoryless):
+        if self.objective.draws and not self.rule.memoryless:
             raise ValueError(
-                f"{type(self.objective).__name__} was asked for with {self.rule.name}; its noises are new at every "
-                "step, so use GD without momentum, SAM or backtracking"
+                f"{name} was asked for with {self.rule.name}; its noises are new at every step, so use GD without "
+                "momentum, SAM or backtracking"
             )
         check_device(self.device)
         named(self.probes)
-        for step in self.record or ():
-            if not 0 <= step <= self.steps:
-                raise ValueError(f"a record at step {step} was asked for; steps run from 0 to {self.steps}")
+        _check_record(self.record, self.steps)
 
     @property
     def engine_used(self) -> str:
@@ -104,43 +110,70 @@ class Run:
         """The dtype of training."""
         return getattr(torch, self.dtype)
 
+    def parameters(self) -> dict[str, Parameter]:
+        """Everything that may be set in the run, by name."""
+        found: dict[str, Parameter] = {}
+        for part in (*self._parts, ""):
+            found |= _parameters(getattr(self, part) if part else self)
+        return found
+
+    def value(self, name: str) -> Any:
+        """What a parameter is set to, whichever part it belongs to.
+
+        Raises:
+            ValueError: for a name that is no parameter, naming those that are.
+        """
+        part = self._owners(name)[name]
+        return getattr(getattr(self, part) if part else self, name)
+
     def axes(self) -> dict[str, str]:
         """Every name that a grid may vary, and the part of the run that it belongs to (``""`` for the run itself)."""
-        found = dict.fromkeys(("steps", "stop_loss", "stop_gradient", "engine", "dtype"), "") | {"seed": ""}
+        found = {name: "" for name, says in _parameters(self).items() if says.axis} | {"seed": ""}
         for part in self._parts:
-            found |= {f.name: part for f in dataclasses.fields(getattr(self, part))}
+            found |= {name: part for name, says in _parameters(getattr(self, part)).items() if says.axis}
         return found
 
     @property
     def _parts(self) -> tuple[str, ...]:
         return tuple(part for part in _PARTS if getattr(self, part) is not None)
 
-    def is_value(self, name: str) -> bool:
-        """Whether an axis changes numbers only, so that its cells share a tile."""
-        part = self.axes()[name]
-        owner = getattr(self, part) if part else None
-        return name == "seed" or name in getattr(owner, "value_fields", ()) or name in per_cell_names(owner, "explicit")
+    def _owners(self, *asked: str) -> dict[str, str]:
+        """The part that each parameter belongs to; raises ``ValueError`` for one that is asked for and is not there."""
+        owners = dict.fromkeys(_parameters(self), "")
+        for part in self._parts:
+            owners |= dict.fromkeys(_parameters(getattr(self, part)), part)
+        for name in asked:
+            if name not in owners:
+                raise ValueError(f"axis {name!r} was asked for; this run has the axes {', '.join(sorted(self.axes()))}")
+        return owners
+
+    def is_value(self, name: str, *, compressed: bool = False) -> bool:
+        """Whether an axis changes numbers only, so that its cells share a tile.
+
+        Args:
+            compressed: whether all cells in question are held in compressed coordinates, which some axes need.
+        """
+        if name == "seed":
+            return True
+        varies = self.parameters()[name].per_cell
+        return varies is True or (varies == "compressed" and compressed)
 
     def at(self, changes: Mapping[str, Any]) -> "Run":
-        """The run with some of its axes changed, in whichever part they belong to.
+        """The run with some of its parameters changed, in whichever part they belong to.
 
         Raises:
-            ValueError: for a name that is no axis, naming those that are; or a value outside its range.
+            ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
-        axes, grouped = self.axes(), {part: {} for part in (*self._parts, "")}  # type: ignore[var-annotated]
-        own = {f.name for f in dataclasses.fields(self)} - {*_PARTS}
+        own = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
         if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
             # Looks beyond the last step fall away.
             kept = tuple(step for step in self.record if step <= changes["steps"])
             changes = {"record": kept or (changes["steps"],), **changes}
+        owners = self._owners(*(name for name in changes if name != "seed" and name not in own))
+        grouped: dict[str, dict[str, Any]] = {part: {} for part in (*self._parts, "")}
         for name, value in changes.items():
-            if name in own and name not in axes:
-                grouped[""][name] = value
-                continue
-            if name not in axes:
-                raise ValueError(f"axis {name!r} was asked for; this run has the axes {', '.join(sorted(axes))}")
             if name != "seed":
-                grouped[axes[name]][name] = value
+                grouped[owners.get(name, "")][name] = value
         parts = {
             part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
         }
@@ -149,17 +182,21 @@ class Run:
     def batch(self, points: Sequence[Mapping[str, Any]]) -> tuple["Run", Tensor]:
         """The run that holds all of ``points`` side by side, and each point's index along the seed axis ``(c,)``.
 
-        The points may differ in value axes alone.
+        The points may differ in axes alone in which cells of one tile may differ.
         """
-        shared, per_cell = {}, {}
+        shared: dict[str, Any] = {}
+        each: dict[str, Tensor] = {}
+        parameters = self.parameters()
         for name in points[0]:
             values = [point[name] for point in points]
-            if (name == "d" and len(set(values)) > 1) or (name != "d" and name != "seed" and self.is_value(name)):
-                per_cell[name] = torch.tensor(values, dtype=torch.float64, device=self.device)
+            varies = name != "seed" and name in parameters and parameters[name].per_cell
+            # What compressed coordinates alone can vary stays one number where it can: then any coordinates will do.
+            if varies is True or (varies == "compressed" and len(set(values)) > 1):
+                each[name] = torch.tensor(values, dtype=torch.float64, device=self.device)
             elif name != "seed":
                 shared[name] = values[0]
         seeds = torch.tensor([int(point.get("seed", 0)) for point in points], dtype=torch.int64, device=self.device)
-        return self.at(shared | per_cell), seeds
+        return self.at(shared | each), seeds
 
     def describe(self) -> dict[str, Any]:
         """The run as nested dictionaries of plain values, each part with its class name."""
@@ -174,6 +211,34 @@ def check_device(device: str) -> None:
         raise ValueError(f"device {device!r} was asked for; use 'cpu', or 'cuda' where there is one") from None
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} was asked for and this machine has no CUDA device; use device='cpu'")
+
+
+def _parameters(part: Any) -> dict[str, Parameter]:
+    """The parameters of a part; of one that says none, all its fields, without a range."""
+    said = parameters_of(part)
+    if said or isinstance(part, Run | Until):
+        return said
+    return {f.name: Parameter(f.name) for f in dataclasses.fields(part)}
+
+
+def _check_owed(part: Any, owed: type, asked: str, where: str) -> None:
+    """Raises ``TypeError`` unless a part has every public member of a class or protocol."""
+    # Statically, because a property may refuse to be read before anything runs.
+    lacking = [n for n in dir(owed) if not n.startswith("_") and inspect.getattr_static(part, n, None) is None]
+    if lacking:
+        raise TypeError(f"{asked} has no {', '.join(lacking)}; see {where}")
+
+
+def _check_record(record: tuple[int, ...] | None, steps: int) -> None:
+    """Raises ``ValueError`` unless the steps of a record increase and are taken."""
+    for step in record or ():
+        if not isinstance(step, Integral) or isinstance(step, bool) or not 0 <= int(step) <= steps:
+            raise ValueError(f"a record at step {step} was asked for; steps run from 0 to {steps}")
+    if record is not None and (not record or any(a >= b for a, b in itertools.pairwise(record))):
+        raise ValueError(
+            f"record = {record!r} was asked for; name steps in increasing order, each once, "
+            f"e.g. record={tuple(sorted(set(record))) or (0, steps)}"
+        )
 
 
 def _plain(value: Any) -> Any:

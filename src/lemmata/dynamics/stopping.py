@@ -3,13 +3,13 @@ took all its steps.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from lemmata.parameters import require
-from lemmata.probes.probe import Probe, named
+from lemmata.parameters import check, parameter
+from lemmata.probes.probe import Probe
+from lemmata.probes.shipped import named
 from lemmata.probes.snapshot import Snapshot
 from lemmata.status import Status
 
@@ -30,13 +30,11 @@ class Until:
     """
 
     probe: str | Probe
-    level: float | Tensor
-
-    value_fields: ClassVar[tuple[str, ...]] = ("level",)
+    level: float | Tensor = parameter("level at which a cell stops", per_cell=True)
 
     def __post_init__(self) -> None:
         named((self.probe,))
-        require("level", self.level, lambda x: not isinstance(x, str) and -float("inf") < x < float("inf"), "finite")
+        check(self)
 
     def reached(self, snapshot: Snapshot) -> Tensor:
         """``(c,)`` bool; NaN has reached nothing."""

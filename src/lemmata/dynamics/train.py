@@ -1,27 +1,27 @@
 """train(): runs the cells of one description side by side, and says of each why it ended."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lemmata.data.sample import Sample
+from lemmata.data.sample import Sample, to_dtype
 from lemmata.draws import cell_seeds, split
 from lemmata.dynamics import native
-from lemmata.dynamics.backtracking import Backtracking
 from lemmata.dynamics.direct import DirectEngine
 from lemmata.dynamics.engine import Engine
 from lemmata.dynamics.fresh_noise import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.stopping import Ends
-from lemmata.dynamics.threads import MANY_PRODUCTS, one_for_torch
-from lemmata.objectives.denoising import FreshNoiseDenoising
-from lemmata.probes.probe import named
+from lemmata.objectives.objective import per_cell_loss
+from lemmata.probes.probe import measured
+from lemmata.probes.shipped import named
 from lemmata.probes.snapshot import Snapshot
+from lemmata.threads import MANY_PRODUCTS, one_for_torch
 
 _LOOK_UP = 256
 """Steps between two looks at whether any cell still runs, each of which waits for the device."""
@@ -62,20 +62,32 @@ def train(run: Run, seeds: Sequence[int] | Tensor = (0,), *, sample: Sample | No
     """
     if not isinstance(run, Run):
         raise TypeError(f"train takes a lemmata.Run and was given {run!r}; write train(Run(data, net, ...), seeds)")
-    if isinstance(seeds, int) or not len(seeds):
-        raise ValueError(f"seeds = {seeds!r} was asked for; give one seed per cell, e.g. seeds=range(8)")
+    _check_seeds(seeds)
     keys = cell_seeds(run.seed_root, seeds, run.device)
     sample = draw(run, keys) if sample is None else to_dtype(sample, run.torch_dtype)
-    _check_cells(sample, keys)
+    _check_sample(run, sample, keys)
     products = sample.filters.shape[:-1].numel() * sample.vectors.shape[-2]
-    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS) as threads:
-        return _Trainer(run, keys, sample, threads).train()
+    with torch.no_grad(), one_for_torch(run.engine_used != "direct" and products < MANY_PRODUCTS):
+        return _Trainer(run, keys, sample).train()
 
 
-def _check_cells(sample: Sample, keys: Tensor) -> None:
+def _check_seeds(seeds: Any) -> None:
+    if isinstance(seeds, int) or not len(seeds):
+        raise ValueError(f"seeds = {seeds!r} was asked for; give one seed per cell, e.g. seeds=range(8)")
+    for seed in seeds.tolist() if isinstance(seeds, Tensor) else seeds:
+        if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) < 2**63:
+            raise ValueError(f"seed = {seed!r} was asked for; seeds are whole numbers from 0, e.g. seeds=range(8)")
+
+
+def _check_sample(run: Run, sample: Sample, keys: Tensor) -> None:
     if sample.labels.shape[0] != keys.shape[0]:
         raise ValueError(
             f"a sample of {sample.labels.shape[0]} cells was given for {keys.shape[0]} seeds; give one seed per cell"
+        )
+    if not isinstance(sample, run.objective.reads):
+        raise TypeError(
+            f"{type(run.objective).__name__} was asked for on {type(sample).__name__}, the sample of "
+            f"{type(run.data).__name__}; it reads {run.objective.reads.__name__}"
         )
 
 
@@ -86,28 +98,17 @@ def draw(run: Run, keys: Tensor) -> Sample:
     return to_dtype(sample, run.torch_dtype)
 
 
-def to_dtype(item: Any, dtype: torch.dtype) -> Any:
-    """A (nested) dataclass with its floating tensors cast."""
-    if isinstance(item, Tensor):
-        return item.to(dtype) if item.is_floating_point() else item
-    if not dataclasses.is_dataclass(item) or isinstance(item, type):
-        return item
-    fields = {f.name: to_dtype(getattr(item, f.name), dtype) for f in dataclasses.fields(item)}
-    return dataclasses.replace(item, **fields)
-
-
 class _Trainer:
     """State of one call of train()."""
 
-    def __init__(self, run: Run, keys: Tensor, sample: Sample, threads: int):
-        self.run, self.keys, self.sample, self.threads = run, keys, sample, threads
+    def __init__(self, run: Run, keys: Tensor, sample: Sample):
+        self.run, self.keys, self.sample = run, keys, sample
         self.engine = make_engine(run, sample)
         head = {name: value.to(run.torch_dtype) for name, value in run.net.initial_head(keys).items()}
         self.point = self.engine.start(head, run.net.moving_head)
         self.eta = run.rule.step_sizes(self.engine).to(run.torch_dtype)
-        self.memory = run.rule.start(self.point)
+        self.memory = run.rule.start(self.point, self.eta)
         self.ends = Ends.begin(self.eta, run.steps, run.stop_loss, run.stop_gradient)
-        self.guard = Backtracking(self.eta) if run.rule.backtrack else None
         self.native = native.applies(run, sample)
         self.step = 0
 
@@ -119,7 +120,7 @@ class _Trainer:
             self._advance(step)
             snapshot = self._look()
             for probe in probes:
-                taken[probe.name].append(probe.measure(snapshot).to(torch.float64))
+                taken[probe.name].append(measured(probe, snapshot).to(torch.float64))
         self._advance(self.run.steps)
         final = self._look()
         self._judge(final.loss)
@@ -130,7 +131,7 @@ class _Trainer:
     def _advance(self, until: int) -> None:
         rule, engine = self.run.rule, self.engine
         if self.native:
-            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until), self.threads)
+            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until))
             self.step = until
         while self.step < until:
             if self.step % _LOOK_UP == 0 and not bool(self.ends.running.any()):
@@ -140,18 +141,15 @@ class _Trainer:
             if self.run.objective.draws:
                 engine.refresh(split(self.keys, self.step))
             loss, gradient = engine.gradient(self.point, *view)
-            eta = self.eta
-            if self.guard is not None:
-                self.point, loss, gradient = self.guard.revise(self.point, loss, gradient)
-                eta = eta * self.guard.factor
+            self.point, loss, gradient = rule.revise(self.point, loss, gradient, self.memory)
             length = engine.squared_norm(gradient).sqrt() if self.run.stop_gradient is not None else None
             self._judge(loss, length)
-            eta = eta * self.ends.running
+            eta = self.eta * self.ends.running
             self.point, self.memory = rule.move(engine, self.point, gradient, self.memory, view, eta)
             self.step += 1
-        if self.guard is not None:  # the last step may have to be taken back
+        if rule.retracts:  # the last step may have to be taken back
             found = engine.gradient(self.point, *rule.view(self.keys, self.step, self.sample.labels))
-            self.point, _, _ = self.guard.revise(self.point, *found)
+            self.point, _, _ = rule.revise(self.point, *found, self.memory)
 
     def _judge(self, loss: Tensor, gradient_norm: Tensor | None = None) -> None:
         until = self.run.until
@@ -164,6 +162,8 @@ class _Trainer:
             engine.refresh(split(self.keys, self.step))
         products = engine.full_products(self.point, labels)
         loss = self.run.objective.loss(products) if loss is None else loss
+        if not isinstance(loss, Tensor) or loss.shape != self.eta.shape:
+            per_cell_loss(self.run.objective, loss, len(self.eta))
         witnesses = engine.witness_products(self.point)
         return Snapshot(self.step, self.run.objective, products, loss, witnesses, self.keys, self._gradient_norm)
 
@@ -176,7 +176,7 @@ class _Trainer:
 
 def make_engine(run: Run, sample: Sample) -> Engine:
     """The engine that the run asks for."""
-    if isinstance(run.objective, FreshNoiseDenoising):
+    if run.objective.fresh_vectors(sample):
         return FreshNoiseEngine(sample, run.net, run.objective)
     if run.engine_used == "gram":
         return GramEngine(sample, run.net, run.objective, run.rule.decays)

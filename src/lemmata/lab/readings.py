@@ -17,7 +17,13 @@ def setting(dataset: "xr.Dataset", *names: str) -> tuple[Any, ...]:
     Raises:
         NotMeasurable: the dataset does not say.
     """
-    return tuple(dataset[name] if name in dataset.coords else _configured(dataset, name) for name in names)
+    return tuple(_recorded(dataset, name) for name in names)
+
+
+def _recorded(dataset: "xr.Dataset", name: str) -> Any:
+    if name not in dataset.coords:
+        return _configured(dataset, name)
+    return dataset[name] if dataset[name].ndim else dataset[name].values.tolist()
 
 
 def _configured(dataset: "xr.Dataset", name: str) -> Any:

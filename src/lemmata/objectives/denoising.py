@@ -16,15 +16,18 @@ d e_j / d a = alpha e_{j+1} and d e_j / d Q_rr = beta^2/2 e_{j+2} (the heat equa
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
-from lemmata.data.sample import DiffusionSample
-from lemmata.objectives.objective import Gradient, Objective, Products
-from lemmata.parameters import require
+from lemmata.data.patches import Own, Patch
+from lemmata.data.sample import DiffusionSample, Sample
+from lemmata.nets.activations import Activation, Power
+from lemmata.nets.net import ActivatedNet
+from lemmata.objectives.objective import FreshGradient, Gradient, Objective, Products
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,13 @@ class Denoising(Objective):
         ValueError: t <= 0, or not a number. On use, TypeError for an activation that is no polynomial.
     """
 
-    t: float | Tensor = 0.2
+    t: float | Tensor = parameter("diffusion time t", above=0, scale="log", per_cell=True, default=0.2)
 
-    value_fields: ClassVar[tuple[str, ...]] = ("t",)
+    trains: ClassVar[type] = ActivatedNet
     reads_filter_gram: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require("t", self.t, lambda x: 0 < x < math.inf, "a diffusion time above 0 (at 0 there is no noise to predict)")
+        check(self)
 
     def schedule(self, like: Tensor) -> tuple[Any, Any]:
         """alpha and beta: numbers, or tensors shaped to broadcast against ``like`` ``(c, ...)``."""
@@ -55,22 +58,20 @@ class Denoising(Objective):
 
     def loss(self, products: Products) -> Tensor:
         """``(c,)``, see the module's formula."""
-        p, weights = products, vector_weights(products)
-        assert p.Q is not None
+        p, weights, act = products, vector_weights(products), polynomial(products)
         alpha, beta = self.schedule(p.A)
         covariance = beta**2 * p.Q
-        moments = gaussian_moments(p.net.activation, alpha * p.A, _diagonal(covariance))
-        return _expected_loss(moments, weights, covariance, p.Q, beta, dimension(p), p.net.activation.power)
+        moments = act.gaussian_moments(alpha * p.A, _diagonal(covariance))
+        return _expected_loss(moments, weights, covariance, p.Q, beta, dimension(p), act.power)
 
     def gradient(self, products: Products) -> tuple[Tensor, Gradient]:
         """The loss ``(c,)`` and its gradients, by the formulas at the head of the file."""
-        p, weights = products, vector_weights(products)
-        assert p.Q is not None
-        m, power, Q = p.A.shape[-2], p.net.activation.power, p.Q
+        p, weights, act = products, vector_weights(products), polynomial(products)
+        m, power, Q = p.A.shape[-2], act.power, p.Q
         alpha, beta = self.schedule(p.A)
         variance = beta**2
         q = _diagonal(Q)  # (c, r, 1)
-        e: list = gaussian_moments(p.net.activation, alpha * p.A, variance * q)
+        e: list = act.gaussian_moments(alpha * p.A, variance * q)
         e += [float(math.factorial(power)), 0.0, 0.0]
         total = weights.sum(-1, keepdim=True)  # (c, 1, 1)
         weighted = [weights * moment for moment in e[: power + 1]]
@@ -115,20 +116,18 @@ class Denoising(Objective):
         Raises:
             TypeError: the data has no law of a fresh signal patch, as images have not.
         """
-        p = products
-        if not hasattr(p.sample.signal, "fresh"):
+        p, act, d, sample = products, polynomial(products), dimension(products), cast(DiffusionSample, products.sample)
+        if isinstance(sample.signal, Own):
             raise TypeError("the loss at a fresh point was asked for on images, whose law is not known; use TwoSignals")
-        assert p.Q is not None
         alpha, beta = self.schedule(p.A)
-        act, d, sample = p.net.activation, dimension(p), p.sample
         covariance = beta**2 * p.Q
         signals = torch.stack(sample.signal.fresh(p.A), dim=-1)  # (c, r, 2)
         half = torch.full_like(signals[:, :1], 0.5)
-        moments = gaussian_moments(act, alpha * signals, _diagonal(covariance))
+        moments = act.gaussian_moments(alpha * signals, _diagonal(covariance))
         on_signal = _expected_loss(moments, half, covariance, p.Q, beta, d, act.power)
         squared = sample.vectors.square().sum(-1)
         covariance = covariance + alpha**2 * sample.fresh_noise.covariance(p.A, p.Q, squared)
-        moments = gaussian_moments(act, torch.zeros_like(signals[..., :1]), _diagonal(covariance))
+        moments = act.gaussian_moments(torch.zeros_like(signals[..., :1]), _diagonal(covariance))
         one = torch.ones_like(half[..., :1])
         return on_signal + _expected_loss(moments, one, covariance, p.Q, beta, d, act.power)
 
@@ -142,15 +141,14 @@ class FixedNoiseDenoising(Denoising):
 
     def loss(self, products: Products) -> Tensor:
         """``(c,)``: ``1/2 sum_i weight_i sum_patches mean_noises |f(x_t) - eps|^2``."""
-        p, sample = products, products.sample
-        assert p.Q is not None
+        p, sample, act = products, _sample(products), cast(ActivatedNet, products.net).activation
         noises, n = sample.diffusion_noises, p.labels.shape[-1]
         if noises == 0:
             raise ValueError("FixedNoiseDenoising needs noises to predict, the data has none; set diffusion_noises > 0")
         alpha, beta = self.schedule(p.A.unsqueeze(-1).unsqueeze(-1))
         clean = torch.stack([sample.signal.read(p.A), sample.noise.read(p.A)], dim=-2).unsqueeze(-2)  # (c, r, 2, 1, n)
         on_noise = p.A[..., -2 * noises * n :].unflatten(-1, (2, noises, n))
-        hidden = p.net.activation(alpha * clean + beta * on_noise).flatten(-3)  # (c, r, 2 N n)
+        hidden = act(alpha * clean + beta * on_noise).flatten(-3)  # (c, r, 2 N n)
         squared = sample.vectors[..., -2 * noises * n :, :].square().sum(-1)
         m = p.A.shape[-2]
         error = ((p.Q @ hidden) * hidden).sum(-2) / m + squared
@@ -167,20 +165,39 @@ class FixedNoiseDenoising(Denoising):
 class FreshNoiseDenoising(Denoising):
     """The denoising loss with ``noises`` new noises for every patch at every step: stochastic gradient descent.
 
-    :meth:`loss` is the expectation that the steps sample. Steps are taken by
-    :class:`~lemmata.dynamics.fresh_noise.FreshNoiseEngine`, exactly in law and without the dimension.
+    :meth:`loss` is the expectation that the steps sample, :meth:`fresh_gradient` a step's own.
 
     Args:
         noises: noises per patch and step, at least 1.
     """
 
-    noises: int = 1
+    noises: int = parameter("noises per patch and step", int, least=1, default=1)
 
     draws: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require("noises", self.noises, lambda x: x == int(x) and x >= 1, "a whole number of at least 1")
+    def fresh_vectors(self, sample: Sample) -> int:
+        """One for every noise of every patch: signal patches first; the noises of one patch stand together."""
+        return 2 * sample.labels.shape[-1] * self.noises
+
+    def fresh_gradient(self, products: Products, inner: Tensor) -> tuple[Tensor, FreshGradient]:
+        """The sampled loss ``(c,)``, its term |eps|^2 replaced by its mean d, and its gradient's coefficients."""
+        p, sample, act = products, _sample(products), cast(ActivatedNet, products.net).activation
+        r, k = p.A.shape[-2:]
+        alpha, beta = self.schedule(p.A)
+        patches = [_index(patch, k, p.A) for patch in (sample.signal, sample.noise)]
+        source = torch.cat(patches, -1).repeat_interleave(self.noises, -1)  # (c, e), which vector is noised
+        scale = torch.cat([p.weights, p.weights], -1).repeat_interleave(self.noises, -1) / self.noises
+        z = alpha * p.A.gather(-1, source.unsqueeze(-2).expand(-1, r, -1)) + beta * inner
+        hidden, slope = act(z), act.derivative(z)
+        predicted = p.Q @ hidden / math.sqrt(r)  # <w_r, f>
+        fit = scale.unsqueeze(-2) / math.sqrt(r)
+        loss = 0.5 * (scale * ((hidden * predicted).sum(-2) / math.sqrt(r))).sum(-1)
+        loss = loss - (fit * hidden * inner).sum((-2, -1))
+        loss = loss + 0.5 * scale.sum(-1) * sample.dimension
+        on_z = fit * slope * (predicted - inner)
+        on_X = torch.zeros_like(p.A).scatter_add_(-1, source.unsqueeze(-2).expand_as(on_z), alpha * on_z)
+        on_W = (fit / math.sqrt(r) * hidden) @ hidden.mT
+        return loss, FreshGradient(on_X, on_W, beta * on_z - fit * hidden, {})
 
 
 def dimension(products: Products) -> Tensor:
@@ -189,6 +206,30 @@ def dimension(products: Products) -> Tensor:
     Raises:
         TypeError: data or network are not made for denoising.
     """
+    return _sample(products).dimension
+
+
+def vector_weights(products: Products) -> Tensor:
+    """Weight ``(c, 1, k)`` of every data vector: the weights of the patches that read it, summed."""
+    return torch.bmm(products.weights.unsqueeze(-2), _sample(products).reads)
+
+
+def polynomial(products: Products) -> Power:
+    """The network's activation.
+
+    Raises:
+        TypeError: it is no polynomial.
+    """
+    activation: Activation = cast(ActivatedNet, products.net).activation
+    if not hasattr(activation, "gaussian_moments"):
+        raise TypeError(
+            f"the expectation over the noise was asked for with {activation}, which has no closed Gaussian moments; "
+            "use Power, or FixedNoiseDenoising"
+        )
+    return cast(Power, activation)
+
+
+def _sample(products: Products) -> DiffusionSample:
     if not isinstance(products.sample, DiffusionSample):
         raise TypeError(
             f"a denoising loss was asked for on {type(products.sample).__name__}; use data such as TwoSignals"
@@ -198,27 +239,12 @@ def dimension(products: Products) -> Tensor:
             f"a denoising loss was asked for with {type(products.net).__name__}, which has a head, and reads the "
             "filters alone; use TiedDenoiser"
         )
-    return products.sample.dimension
+    return products.sample
 
 
-def vector_weights(products: Products) -> Tensor:
-    """Weight ``(c, 1, k)`` of every data vector: the weights of the patches that read it, summed."""
-    dimension(products)  # the data is of the right kind
-    return torch.bmm(products.weights.unsqueeze(-2), products.sample.reads)
-
-
-def gaussian_moments(activation, mean: Tensor, variance: Tensor) -> list[Tensor]:
-    """e_j for j below the degree.
-
-    Raises:
-        TypeError: the activation is no polynomial.
-    """
-    if not hasattr(activation, "gaussian_moments"):
-        raise TypeError(
-            f"the expectation over the noise was asked for with {activation}, which has no closed Gaussian moments; "
-            "use Power, or FixedNoiseDenoising"
-        )
-    return activation.gaussian_moments(mean, variance)
+def _index(patch: Patch, k: int, like: Tensor) -> Tensor:
+    """Which data vector ``(c, n)`` a patch reads, for every sample."""
+    return patch.read(torch.arange(k, device=like.device).expand(like.shape[0], 1, k)).squeeze(-2)
 
 
 def _expected_loss(

@@ -15,16 +15,18 @@ fresh augmentation is exact in law from inner products.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
 from lemmata.data.paired import PairedSample
+from lemmata.data.sample import Sample
 from lemmata.draws import normal
+from lemmata.nets.net import Encoder
 from lemmata.objectives.objective import Gradient, Objective, Products
-from lemmata.parameters import require
+from lemmata.parameters import check, parameter
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,18 @@ class InfoNCE(Objective):
         ValueError: tau <= 0, or fresh augmentation without stop-gradient, where eps would enter the filters.
     """
 
-    tau: float | Tensor = 1.0
-    stop_gradient: bool = True
-    normalise: bool = False
-    augmentation: Literal["fixed", "fresh"] = "fixed"
+    tau: float | Tensor = parameter("temperature τ", above=0, scale="log", per_cell=True, default=1.0)
+    stop_gradient: bool = parameter("keys held fixed", bool, default=True)
+    normalise: bool = parameter("similarities are cosines", bool, default=False)
+    augmentation: Literal["fixed", "fresh"] = parameter(
+        "augmentations drawn once, or at every step", str, choices=("fixed", "fresh"), default="fixed"
+    )
 
-    value_fields: ClassVar[tuple[str, ...]] = ("tau",)
+    trains: ClassVar[type] = Encoder
+    reads: ClassVar[type[Sample]] = PairedSample
 
     def __post_init__(self) -> None:
-        require("tau", self.tau, lambda x: x > 0, "above 0")
-        require("augmentation", self.augmentation, lambda x: x in ("fixed", "fresh"), "'fixed' or 'fresh'")
+        check(self)
         if self.draws and not self.stop_gradient:
             raise ValueError(
                 "augmentation='fresh' was asked for with stop_gradient=False, where every new eps enters the filters "
@@ -88,15 +92,15 @@ class InfoNCE(Objective):
         logits = self.logits(products, query, positive, keys)
         return (products.weights.unsqueeze(1) * _surprise(logits)).sum(-1)
 
-    def reached(self, sample: PairedSample) -> int | None:
+    def reached(self, sample: Sample) -> int | None:
         """Augmented views stay out of the filters while keys are held fixed."""
-        return 1 + sample.noise.n if self.stop_gradient else None
+        return 1 + cast(PairedSample, sample).noise.n if self.stop_gradient else None
 
     def gradient(self, products: Products) -> tuple[Tensor, Gradient]:
         """The loss and its gradient, hand-written where keys are held fixed and similarities are dot products."""
         if self.normalise or not self.stop_gradient:
             return super().gradient(products)
-        p, sample = products, products.sample
+        p, sample = products, _sample(products)
         signal, noise = sample.signal.read(p.A), sample.noise.read(p.A)
         query, positive, keys = self._views(p, signal, noise)
         logits = self.logits(p, query, positive, keys)
@@ -112,7 +116,7 @@ class InfoNCE(Objective):
             pull = torch.addcmul(keys @ share.mT, positive, missing.unsqueeze(-2))
         weights = p.weights.unsqueeze(1)
         slope = pull * (weights / self._tau(weights)).unsqueeze(-2)  # -(weight_i / tau) D_i, (c, g, r, n)
-        act = p.net.activation
+        act = cast(Encoder, p.net).activation
         gradient = torch.zeros_like(p.A)
         sample.signal.write(slope * act.derivative(signal), gradient)
         sample.noise.write(slope * act.derivative(noise), gradient)
@@ -120,17 +124,17 @@ class InfoNCE(Objective):
 
     def views(self, products: Products) -> tuple[Tensor, Tensor, Tensor]:
         """Features ``(c, g, r, n)`` of the queries, of their positive keys, and of the keys of negatives."""
-        sample, A = products.sample, products.A
+        sample, A = _sample(products), products.A
         return self._views(products, sample.signal.read(A), sample.noise.read(A))
 
     def _views(self, products: Products, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        p, sample = products, products.sample
-        query = p.net.features(signal, noise)
-        if sample.modalities == 2:
+        p, sample, net = products, _sample(products), cast(Encoder, products.net)
+        query = net.features(signal, noise)
+        if sample.augmented is None:
             positive = keys = query.flip(1)
         else:
             augmented = noise + self._fresh(p) if self.draws else sample.augmented.read(p.A)
-            positive, keys = p.net.features(signal, augmented), query
+            positive, keys = net.features(signal, augmented), query
         if not self.stop_gradient:
             return query, positive, keys
         held = keys.detach()
@@ -139,7 +143,7 @@ class InfoNCE(Objective):
     def logits(self, products: Products, query: Tensor, positive: Tensor, keys: Tensor) -> Tensor:
         """s_ij / tau ``(c, g, n, n)``: positives on the diagonal, -inf where j is no negative of i."""
         query = query / self._tau(query)
-        unseen = ~(products.sample.negatives & (products.weights > 0).unsqueeze(1))  # negatives come from the batch
+        unseen = ~(_sample(products).negatives & (products.weights > 0).unsqueeze(1))  # negatives come from the batch
         if positive is keys:  # the positive's score is on the diagonal already
             unseen.diagonal(dim1=-2, dim2=-1).fill_(False)
         scores = (query.mT @ keys).masked_fill_(unseen.unsqueeze(1), -torch.inf)
@@ -152,13 +156,16 @@ class InfoNCE(Objective):
 
     def _fresh(self, products: Products) -> Tensor:
         """Inner products ``(c, 1, r, n)`` of the filters with this step's augmentations."""
-        A, Q, seeds, sample = products.A[:, 0], products.Q, products.seeds, products.sample
-        assert Q is not None
+        A, Q, seeds, sample = products.A[:, 0], products.Q, products.seeds, _sample(products)
         assert seeds is not None
         squared = sample.vectors[:, 0].square().sum(-1)
         root = _root(sample.augmentation.covariance(A.detach(), Q[:, 0].detach(), squared))
         draws = normal(seeds, "augmentation", (A.shape[-2], sample.noise.n), A.dtype)
         return (root @ draws).unsqueeze(1)
+
+
+def _sample(products: Products) -> PairedSample:
+    return cast(PairedSample, products.sample)
 
 
 def _surprise(logits: Tensor) -> Tensor:

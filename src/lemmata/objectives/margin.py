@@ -7,15 +7,21 @@ elementwise slope phi' may need autograd, and the logistic loss has its own.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
+from lemmata.data.sample import Sample, TwoPatchSample
+from lemmata.nets.net import Classifier
 from lemmata.objectives.objective import Gradient, Objective, Products
 
 
 class MarginObjective(Objective):
     """Base of losses of the margin. A subclass writes :meth:`of_margin`, and may write :meth:`slope`."""
+
+    trains: ClassVar[type] = Classifier
+    reads: ClassVar[type[Sample]] = TwoPatchSample
 
     def of_margin(self, margin: Tensor) -> Tensor:
         """phi, elementwise."""
@@ -29,9 +35,9 @@ class MarginObjective(Objective):
 
     def margins(self, products: Products) -> Tensor:
         """y_i f(x_i), ``(c, n)``."""
-        p, sample = products, products.sample
+        p, net, sample = products, cast(Classifier, products.net), cast(TwoPatchSample, products.sample)
         signal, noise = sample.signal.read(p.A), sample.noise.read(p.A)
-        return p.labels * p.net.output(signal, noise, p.head, sample.position)
+        return p.labels * net.output(signal, noise, p.head, sample.position)
 
     def loss(self, products: Products) -> Tensor:
         """``(c,)``, see the module's formula."""
@@ -39,11 +45,11 @@ class MarginObjective(Objective):
 
     def gradient(self, products: Products) -> tuple[Tensor, Gradient]:
         """The loss and its gradients through the network's hand-written pullback."""
-        p, sample = products, products.sample
+        p, net, sample = products, cast(Classifier, products.net), cast(TwoPatchSample, products.sample)
         signal, noise = sample.signal.read(p.A), sample.noise.read(p.A)
-        margin = p.labels * p.net.output(signal, noise, p.head, sample.position)
+        margin = p.labels * net.output(signal, noise, p.head, sample.position)
         slope = p.weights * p.labels * self.slope(margin)
-        on_signal, on_noise, head = p.net.pullback(slope, signal, noise, p.head, sample.position)
+        on_signal, on_noise, head = net.pullback(slope, signal, noise, p.head, sample.position)
         gradient = torch.zeros_like(p.A)
         sample.signal.write(on_signal, gradient)
         sample.noise.write(on_noise, gradient)

@@ -9,14 +9,16 @@ views of other pairs are its negatives: NT-Xent of Chen, Kornblith, Norouzi, Hin
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
 
 from lemmata.cells import per_cell
+from lemmata.data.pairs import PairSample
+from lemmata.data.sample import Sample
 from lemmata.objectives.objective import Gradient, Objective, Products
-from lemmata.parameters import require
+from lemmata.parameters import check, parameter
 
 _ABSENT = -1e30  # finite, so that no row can become inf - inf
 
@@ -37,17 +39,17 @@ class SimCLR(Objective):
     ``temperature`` may be a ``(c,)`` tensor. In a mini-batch only members of the batch are anchors and negatives.
     """
 
-    temperature: float | Tensor = 1.0
-    similarity: Literal["dot", "cosine"] = "dot"
-    negatives: Literal["first", "both"] = "first"
-    stop_gradient: bool = False
+    temperature: float | Tensor = parameter("temperature τ", above=0, scale="log", per_cell=True, default=1.0)
+    similarity: Literal["dot", "cosine"] = parameter("similarity", str, choices=("dot", "cosine"), default="dot")
+    negatives: Literal["first", "both"] = parameter(
+        "views taken as negatives", str, choices=("first", "both"), default="first"
+    )
+    stop_gradient: bool = parameter("keys held fixed", bool, default=False)
 
-    value_fields: ClassVar[tuple[str, ...]] = ("temperature",)
+    reads: ClassVar[type[Sample]] = PairSample
 
     def __post_init__(self) -> None:
-        require("temperature", self.temperature, lambda x: x > 0, "above 0")
-        require("similarity", self.similarity, lambda x: x in ("dot", "cosine"), "'dot' or 'cosine'")
-        require("negatives", self.negatives, lambda x: x in ("first", "both"), "'first' or 'both'")
+        check(self)
 
     @property
     def step_scale(self) -> float | Tensor:
@@ -94,7 +96,7 @@ class SimCLR(Objective):
             found = torch.cat([on_anchors + pull * keys, on_keys], dim=-1)
         first, second = self._through_embedding(found, products).chunk(2, dim=-1)
         gradient = torch.zeros_like(products.A)
-        products.sample.write_views(first, second, gradient)
+        cast(PairSample, products.sample).write_views(first, second, gradient)
         return (weights * (level - positive)).sum(1), Gradient(gradient, None, {})
 
     def _sides(self, products: Products) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,7 +109,7 @@ class SimCLR(Objective):
 
     def _embedded(self, products: Products) -> Tensor:
         """Both views, one after the other ``(c, r, 2n)``, scaled so that their inner products are s."""
-        views = torch.cat(products.sample.views(products.A), dim=-1)
+        views = torch.cat(cast(PairSample, products.sample).views(products.A), dim=-1)
         if self.similarity == "cosine":
             views = views / _length(views)
         return views * self._scale(views)
@@ -122,7 +124,7 @@ class SimCLR(Objective):
         gradient = gradient * self._scale(gradient)
         if self.similarity == "dot":
             return gradient
-        views = torch.cat(products.sample.views(products.A), dim=-1)
+        views = torch.cat(cast(PairSample, products.sample).views(products.A), dim=-1)
         unit = views / _length(views)
         return (gradient - unit * (unit * gradient).sum(1, keepdim=True)) / _length(views)
 

@@ -67,8 +67,7 @@ class AdaGradPP(DistanceOptimizer):
 
     def effective_lr(self, group: int = 0) -> Tensor:
         """``lr * eta`` of the next step: what ``lr`` is in AdaGrad; one per parameter with ``distance="tensor"``."""
-        chosen = self.param_groups[group]
-        return chosen["eta"].detach() * chosen["lr"]
+        return self._scale(group) * self.param_groups[group]["lr"]
 
     def _moments(self, group: Group) -> tuple[str | None, str, str | None]:
         return None, "sum", None

@@ -21,6 +21,7 @@ from torch.optim.optimizer import ParamsT
 
 from lemmata.optim.batch import Coefficients
 from lemmata.optim.distance import DistanceOptimizer, Group
+from lemmata.optim.scale import has_started
 
 Variant = Literal["ema", "ema_max", "sum"]
 Distance = Literal["global", "group", "tensor"]
@@ -111,9 +112,9 @@ class AdamPP(DistanceOptimizer):
         0-d, or ``(parameters of the group,)`` with ``distance="tensor"``. Log this one; the group's "lr" is only c.
         """
         chosen = self.param_groups[group]
-        steps = chosen["steps"]
-        taken = steps.max() if isinstance(steps, Tensor) else max(steps, default=0)
-        return chosen["eta"].detach() * chosen["lr"] / (taken + 1) ** 0.5
+        taken = [self.state[p]["step"] for p in chosen["params"] if has_started(self.state, p)]
+        most = torch.stack(taken).max() if taken and chosen["capturable"] else max(taken, default=0)
+        return self._scale(group) * chosen["lr"] / (most + 1) ** 0.5
 
     def _moments(self, group: Group) -> tuple[str | None, str, str | None]:
         return "exp_avg", "exp_avg_sq", "max_exp_avg_sq" if group["variant"] == "ema_max" else None

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lemmata.optim.distance import DistanceOptimizer
+from lemmata.optim.scale import scalar_options
 
 
 class AveragedIterate:
@@ -43,7 +44,7 @@ class AveragedIterate:
         self._params = [p for group in optimizer.param_groups for p in group["params"]]
         wide = (torch.promote_types(p.dtype, torch.float32) for p in self._params)
         self.averages = [torch.zeros_like(p, dtype=dtype) for p, dtype in zip(self._params, wide)]
-        self.total = torch.zeros_like(optimizer.param_groups[0]["eta"]).sum()
+        self.total = torch.zeros((), **scalar_options(self._params))
 
     @torch.no_grad()
     def update(self) -> None:

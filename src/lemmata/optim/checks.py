@@ -1,9 +1,9 @@
 """What the optimisers of this room refuse, and what they warn of: one sentence each, before anything is changed."""
 
-import itertools
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -11,9 +11,10 @@ from torch import Tensor
 
 DISTANCES = ("global", "group", "tensor")
 VARIANTS = ("ema", "ema_max", "sum")
+_SWITCHES = ("decoupled_weight_decay", "maximize", "capturable", "differentiable", "bias_correction")
+_PREFERENCES = ("foreach", "fused")
 _SHARED_BY_GLOBAL = ("eta0", "max_eta", "growth_rate", "x0_dtype")
 _SHARED_ALWAYS = ("distance", "capturable", "differentiable")
-_PER_PARAMETER = ("distances", "coordinates", "steps")
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
@@ -27,27 +28,55 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         if not holds:
             raise ValueError(f"{name}: {option} must be {wanted}, got {options[option]!r}.")
 
-    require(bool(options["lr"] > 0), "lr", "positive (it multiplies eta; 1.0 is the paper's)")
-    require(options["eps"] > 0, "eps", "positive, or a zero gradient divides zero by zero")
-    require(0 <= options["weight_decay"] < math.inf, "weight_decay", "finite and at least 0")
-    require(options["distance"] in DISTANCES, "distance", f"one of {', '.join(DISTANCES)}")
-    eta0 = options["eta0"]
-    require(eta0 == "auto" or (isinstance(eta0, int | float) and 0 < eta0 < math.inf), "eta0", 'positive or "auto"')
-    floor = 0.0 if eta0 == "auto" else eta0
-    require(options["max_eta"] is None or options["max_eta"] >= floor, "max_eta", f"None or at least eta0 = {eta0}")
-    require(options["growth_rate"] > 1, "growth_rate", "above 1 (inf switches it off)")
+    require(_is_rate(options["lr"]), "lr", "a finite number of at least 0 (it multiplies eta; 1.0 is the paper's)")
+    require(_within(options["eps"], above=0), "eps", "finite and positive, or a zero gradient divides zero by zero")
+    require(_within(options["weight_decay"], least=0), "weight_decay", "finite and at least 0")
+    require(_one_of(options["distance"], DISTANCES), "distance", f"one of {', '.join(DISTANCES)}")
+    eta0, max_eta = options["eta0"], options["max_eta"]
+    auto = isinstance(eta0, str) and eta0 == "auto"
+    require(auto or _within(eta0, above=0), "eta0", 'a finite positive number or "auto"')
+    floor = 0.0 if auto else eta0
+    require(max_eta is None or _within(max_eta, least=floor), "max_eta", f"None or finite and at least eta0 = {eta0}")
+    growth = options["growth_rate"]
+    require(_within(growth, above=1) or growth == math.inf, "growth_rate", "above 1 (inf switches it off)")
     dtype = options["x0_dtype"]
-    require(dtype is None or dtype.is_floating_point, "x0_dtype", "None or a floating-point dtype")
+    floating = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+    require(dtype is None or floating, "x0_dtype", "None or a floating-point torch.dtype")
     if "betas" in options:
         betas = options["betas"]
-        require(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "betas", "two numbers in [0, 1)")
-        require(options["variant"] in VARIANTS, "variant", f"one of {', '.join(VARIANTS)}")
-        require(0 < options["momentum_decay"] <= 1, "momentum_decay", "in (0, 1]")
+        pair = isinstance(betas, tuple | list) and len(betas) == 2 and all(_within(b, least=0) and b < 1 for b in betas)
+        require(pair, "betas", "two numbers in [0, 1)")
+        require(_one_of(options["variant"], VARIANTS), "variant", f"one of {', '.join(VARIANTS)}")
+        decay = options["momentum_decay"]
+        require(_within(decay, above=0) and decay <= 1, "momentum_decay", "in (0, 1]")
+    for option in (*_SWITCHES, *_PREFERENCES):
+        value, free = options.get(option, False), option in _PREFERENCES
+        require(
+            isinstance(value, bool) or (free and value is None),
+            option,
+            "True, False or None" if free else "True or False",
+        )
     asked = [option for option in ("foreach", "fused", "capturable", "differentiable") if options[option]]
     if len(asked) > 1:
         raise ValueError(
             f"{name}: {' and '.join(asked)} cannot be asked for together; under torch.compile, capturable alone fuses."
         )
+
+
+def _within(value: Any, *, least: float = -math.inf, above: float = -math.inf) -> bool:
+    """Whether it is a finite number, and a truth value is none."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= least and value > above
+
+
+def _is_rate(lr: Any) -> bool:
+    if not isinstance(lr, Tensor):
+        return _within(lr, least=0)
+    return lr.numel() == 1 and (lr.device.type == "meta" or bool((lr >= 0) & lr.isfinite()))
+
+
+def _one_of(value: Any, known: Sequence[str]) -> bool:
+    return isinstance(value, str) and value in known
 
 
 def check_shared(name: str, options: Mapping[str, Any], first: Mapping[str, Any]) -> None:
@@ -67,14 +96,20 @@ def check_shared(name: str, options: Mapping[str, Any], first: Mapping[str, Any]
 
 
 def check_params(name: str, params: Sequence[Tensor], options: Mapping[str, Any]) -> None:
-    """Refuse an x0_dtype for complex parameters, and warn where rounding drowns the start.
+    """Refuse parameters that cannot be stepped, and warn where rounding drowns the start.
 
     Two things can drown it. Parameters in bfloat16 or float16 do not move at all by steps far below their spacing; and
     an x_0 kept in fewer bits than the parameters lies off them by a phantom distance, below which eta cannot start.
 
     Raises:
-        ValueError: for complex parameters with ``x0_dtype``.
+        ValueError: for complex parameters with ``x0_dtype``, and where no parameter can have a gradient. (Whole numbers
+            beside others are left alone: the frozen weights of a quantised model.)
     """
+    if params and not any(p.is_floating_point() or p.is_complex() for p in params):
+        raise ValueError(
+            f"{name}: all parameters of this group are {params[0].dtype}, and only floating-point or complex ones can "
+            f"have a gradient; convert them, or leave the group out."
+        )
     x0_dtype, eta0 = options["x0_dtype"], options["eta0"]
     if x0_dtype is not None and any(p.is_complex() for p in params):
         raise ValueError(f"{name}: x0_dtype={x0_dtype} was asked for complex parameters; leave it out for these.")
@@ -103,48 +138,7 @@ def check_params(name: str, params: Sequence[Tensor], options: Mapping[str, Any]
             )
 
 
-def check_state(name: str, state_dict: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], slots: Any) -> None:
-    """Refuse a state that does not belong to these parameters or to this optimiser.
-
-    Args:
-        slots: function from a saved group to the names of the tensors that each parameter keeps.
-
-    Raises:
-        ValueError: naming the group or parameter that does not fit.
-    """
-    saved_groups, saved_state = state_dict["param_groups"], state_dict["state"]
-    sizes, saved_sizes = [len(g["params"]) for g in groups], [len(g["params"]) for g in saved_groups]
-    if sizes != saved_sizes:
-        raise ValueError(f"{name}: the state has parameter groups of sizes {saved_sizes}, the optimiser {sizes}.")
-    for number, (group, saved) in enumerate(zip(groups, saved_groups)):
-        missing = [key for key in ("eta", "distance", *_PER_PARAMETER) if key not in saved]
-        if missing:
-            raise ValueError(f"{name}: group {number} of the state lacks {missing}; another optimiser wrote it.")
-        if saved["distance"] != group["distance"]:
-            raise ValueError(
-                f"{name}: the state was written with distance={saved['distance']!r}, the optimiser has "
-                f"{group['distance']!r}; build it with the former."
-            )
-        first = saved_groups[0]["eta"]
-        same = torch.equal(saved["eta"].cpu().nan_to_num(), first.cpu().nan_to_num())
-        if group["distance"] == "global" and not same:
-            raise ValueError(
-                f"{name}: groups share one eta, but the state has {float(first)} and {float(saved['eta'])}."
-            )
-        for index, p in zip(saved["params"], group["params"]):
-            entry = saved_state.get(index)
-            if not entry:
-                continue
-            shapes = {key: tuple(value.shape) for key, value in entry.items() if isinstance(value, Tensor)}
-            if shapes != dict.fromkeys(slots({**group, **saved}), tuple(p.shape)):
-                raise ValueError(
-                    f"{name}: parameter {index} (group {number}) has shape {tuple(p.shape)}, its state {shapes}; the "
-                    f"state is of another parameter set or optimiser."
-                )
-
-
 def rms(tensors: Sequence[Tensor]) -> float:
     """Root mean square of all entries together. Reads it on the host."""
     count = sum(t.numel() for t in tensors)
-    squares = (torch.linalg.vector_norm(t, dtype=torch.float32).double() ** 2 for t in tensors)
-    return math.sqrt(float(sum(itertools.chain([torch.zeros((), dtype=torch.float64)], squares))) / max(count, 1))
+    return math.sqrt(sum(float(torch.linalg.vector_norm(t, dtype=torch.float32)) ** 2 for t in tensors) / max(count, 1))

@@ -19,7 +19,7 @@ COMPILED_FROM = {"cpu": 1 << 15}  # below this many elements the call costs more
 COMPILED_FROM_ELSEWHERE = 1 << 20
 
 
-def update_fused(slots: Slots, c: Coefficients) -> Tensor:
+def update_fused(slots: Slots, c: Coefficients) -> list[Tensor]:
     """Large tensors in one compiled pass each, the small ones together in torch's fused Adam.
 
     A compiled pass reads x, g, m, v, x0 and writes x, m, v: 8 words a parameter where AdamW moves 7. Calling one costs
@@ -35,27 +35,29 @@ def update_fused(slots: Slots, c: Coefficients) -> Tensor:
         size = row[0].numel()
         flat = row if size < threshold and all_contiguous(row) else flatten(row)
         (odd if flat is None else small if size < threshold else large[size]).append((i, flat or row))
-    order, parts = [], []
+    order: list[int] = []
+    norms: list[Tensor] = []
     if odd:
         order += [i for i, _ in odd]
-        parts.append(update_loop(Slots.of(row for _, row in odd), c))
+        norms += update_loop(Slots.of(row for _, row in odd), c)
     if large:
         scalars = _packed(c, device, high_precision(dtype))
         signs = (c.maximize, c.coupled_decay != 0)
-        kind = (device.type, dtype, slots.origins[0].dtype, bool(slots.exp_avgs), bool(slots.max_squares))
+        dtypes = (dtype, slots.squares[0].dtype, slots.origins[0].dtype)
+        kind = (device.type, *dtypes, bool(slots.exp_avgs), bool(slots.max_squares))
         passes = _compiled(*signs, *kind)
         for alike in large.values():
             for part in _in_fours(alike):
                 order += [i for i, _ in part]
-                parts.append(passes(*signs, [row for _, row in part], scalars))
+                norms += passes(*signs, [row for _, row in part], scalars).unbind()
     if small:
         order += [i for i, _ in small]
         together = Slots.of(row for _, row in small)
-        parts.append(_native(together, c) if together.exp_avgs else update_foreach(together, c))
-    norms = torch.cat(parts)
+        one_dtype = together.squares[0].dtype == dtype  # which torch's kernel asks for
+        norms += _native(together, c) if together.exp_avgs and one_dtype else update_foreach(together, c)
     if order == sorted(order):
         return norms
-    return torch.stack([norm for _, norm in sorted(zip(order, norms.unbind()), key=lambda pair: pair[0])])
+    return [norm for _, norm in sorted(zip(order, norms), key=lambda pair: pair[0])]
 
 
 def _in_fours(rows: list[tuple[int, Row]]) -> Iterator[list[tuple[int, Row]]]:
@@ -65,9 +67,9 @@ def _in_fours(rows: list[tuple[int, Row]]) -> Iterator[list[tuple[int, Row]]]:
     yield from ([row] for row in rows[whole:])
 
 
-def _native(slots: Slots, c: Coefficients) -> Tensor:
+def _native(slots: Slots, c: Coefficients) -> list[Tensor]:
     """torch's fused Adam, told that it is at a late step, where its bias corrections are 1: ours are in ``c``."""
-    rate = c.rate if isinstance(c.rate, Tensor) else torch.tensor(c.rate, dtype=torch.float64)
+    rate = c.rate if isinstance(c.rate, Tensor) else torch.tensor(c.rate, dtype=torch.float64, device="cpu")
     if slots.params[0].device.type != "cpu":
         rate = rate.to(torch.float32)
     late = torch.full((), 1e30, device=slots.params[0].device)
@@ -80,7 +82,7 @@ def _native(slots: Slots, c: Coefficients) -> Tensor:
         lr=rate, beta1=1 - c.momentum_weight, beta2=c.square_decay, weight_decay=c.coupled_decay, eps=c.eps,
         amsgrad=bool(slots.max_squares), maximize=c.maximize,
     )  # fmt: skip
-    return torch.stack(foreach_distance(slots))
+    return foreach_distance(slots)
 
 
 def _passes(maximize: bool, coupled: bool, rows: list[Row], c: Tensor) -> Tensor:
@@ -131,7 +133,7 @@ def _compiled(*kind: object) -> Callable[..., Tensor]:
 def _packed(c: Coefficients, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The scalars as a tensor ``(7,)`` on the device: floats would be compiled in, and compiled again at each step."""
     values = (c.momentum_weight, c.square_decay, c.square_weight, c.rate, c.eps, c.decay, c.coupled_decay)
-    packed = torch.tensor([0.0 if isinstance(v, Tensor) else v for v in values], dtype=dtype)
+    packed = torch.tensor([0.0 if isinstance(v, Tensor) else v for v in values], dtype=dtype, device="cpu")
     packed = packed.to(device, non_blocking=True)
     for i, value in enumerate(values):
         if isinstance(value, Tensor):

@@ -11,7 +11,7 @@ serve. The norm is taken while the new ``x`` is still in cache or register: a se
 cost as much as a third of the step. The lists are cut to cache size on the CPU for the same reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -20,13 +20,14 @@ from torch import Tensor
 from lemmata.optim.batch import Coefficients, Row, Slots, flatten, foreach_distance, high_precision, norm
 
 CACHE_ELEMENTS = 1 << 17  # pieces whose arrays stay in cache between the operations on them; found by timing
+WIDENED_ELEMENTS = 1 << 24  # float16 and bfloat16 elsewhere: pieces whose copies in float32 do not fill the memory
 
 
-def update_loop(slots: Slots, c: Coefficients, differentiable: bool = False) -> Tensor:
-    """Tensor by tensor, with plain operations that autograd can follow. Returns each ``||x - x0||``, ``(tensors,)``."""
+def update_loop(slots: Slots, c: Coefficients, differentiable: bool = False) -> list[Tensor]:
+    """Tensor by tensor, with plain operations that autograd can follow. Returns each ``||x - x0||``."""
     high = high_precision(slots.params[0].dtype)
-    if isinstance(c.rate, Tensor) and slots.params[0].dtype != high:
-        return _in_precision(high, slots, c)
+    if slots.params[0].dtype != high:
+        return _in_precision(high, slots, lambda wide: update_loop(wide, c, differentiable))
     norms = []
     for p, g, m, v, s, x0 in slots.rows():
         if c.maximize:
@@ -48,46 +49,55 @@ def update_loop(slots: Slots, c: Coefficients, differentiable: bool = False) -> 
                 p.mul_(1 - c.decay)
             p.sub_(step)
         norms.append(norm(p - x0))
-    return torch.stack(norms)
+    return norms
 
 
-def update_foreach(slots: Slots, c: Coefficients) -> Tensor:
+def update_foreach(slots: Slots, c: Coefficients) -> list[Tensor]:
     """The same on lists; on the CPU on cache-sized batches of pieces, so that only the first touch of each is slow."""
-    if slots.params[0].device.type != "cpu":
-        return torch.stack(foreach_batch(slots, c))
+    device, dtype = slots.params[0].device, slots.params[0].dtype
+    narrow = dtype != high_precision(dtype)
+    if device.type != "cpu" and not narrow:
+        return foreach_batch(slots, c)
+    limit = CACHE_ELEMENTS if device.type == "cpu" else WIDENED_ELEMENTS
     norms: list[Tensor] = []
     owners, batch, size = [], [], 0
     for owner, row in enumerate(slots.rows()):
-        for piece in _pieces(row):
+        for piece in _pieces(row, limit):
             batch.append(piece)
             owners.append(owner)
             size += piece[3].numel()  # type: ignore[union-attr]
-            if size >= CACHE_ELEMENTS:
+            if size >= limit:
                 norms += foreach_batch(Slots.of(batch), c)
                 batch, size = [], 0
     if batch:
         norms += foreach_batch(Slots.of(batch), c)
-    together = torch.stack(norms)
     if len(norms) == len(slots.params):
-        return together
-    squares = together.new_zeros(len(slots.params)).index_add_(0, torch.tensor(owners), together.square())
-    return squares.sqrt_()
+        return norms
+    squares, index = torch.stack(norms).square(), torch.tensor(owners, device=device)
+    return list(squares.new_zeros(len(slots.params)).index_add_(0, index, squares).sqrt_().unbind())
 
 
-def _in_precision(dtype: torch.dtype, slots: Slots, c: Coefficients) -> Tensor:
-    """The loop on wider copies: a tensor scalar would be rounded to bfloat16, where 0.999 is 1."""
-    norms = []
-    for row in slots.rows():
-        wide = tuple(None if t is None else t.to(dtype) for t in row)
-        norms.append(update_loop(Slots.of([wide]), c))
-        for narrow, result in zip(row[:-1], wide[:-1]):
-            if narrow is not None and result is not None and narrow is not row[1]:
-                narrow.copy_(result)
-    return torch.cat(norms)
+def _in_precision(dtype: torch.dtype, slots: Slots, update: Callable[[Slots], Any]) -> list[Tensor]:
+    """An update on wider copies; each ``||x - x0||`` is that of the parameters as they are after rounding.
+
+    In bfloat16 a factor of 0.999 is 1, in float16 an eps of 1e-8 is 0, and so is the square of a gradient of 1e-4.
+    """
+    rows = list(slots.rows())
+    wide: list[Row] = [tuple(None if t is None else t.to(dtype) for t in row) for row in rows]
+    update(Slots.of(wide))
+    for row, results in zip(rows, wide):
+        p, _, m, v, s, _ = row
+        for kept, result in zip((p, m, v, s), (results[0], *results[2:5])):
+            if kept is not None and result is not kept and result is not None:
+                kept.copy_(result)
+    return [norm(row[0].to(dtype) - row[5].to(dtype)) for row in rows]
 
 
 def foreach_batch(slots: Slots, c: Coefficients) -> list[Tensor]:
     """The update on lists as they come; returns each ``||x - x0||``."""
+    high = high_precision(slots.params[0].dtype)
+    if slots.params[0].dtype != high:
+        return _in_precision(high, slots, lambda wide: foreach_batch(wide, c))
     params: Any = slots.params
     grads: Any = slots.grads
     if c.maximize:
@@ -116,12 +126,12 @@ def foreach_batch(slots: Slots, c: Coefficients) -> list[Tensor]:
     return foreach_distance(slots)
 
 
-def _pieces(row: Row) -> Iterable[Row]:
-    """A tensor and its state, cut into cache-sized pieces where it is longer than one."""
+def _pieces(row: Row, limit: int) -> Iterable[Row]:
+    """A tensor and its state, cut into pieces where it is longer than ``limit``."""
     first = row[0]
     assert first is not None
-    flat = flatten(row) if first.numel() > CACHE_ELEMENTS else None
+    flat = flatten(row) if first.numel() > limit else None
     if flat is None:
         return [row]
-    count = -(-first.numel() // CACHE_ELEMENTS)
-    return zip(*([None] * count if t is None else t.split(CACHE_ELEMENTS) for t in flat))
+    count = -(-first.numel() // limit)
+    return zip(*([None] * count if t is None else t.split(limit) for t in flat))

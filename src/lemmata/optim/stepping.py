@@ -12,32 +12,34 @@ from lemmata.optim.fused import update_fused
 from lemmata.optim.kernels import update_foreach, update_loop
 
 Group = dict[str, Any]
+Owned = list[tuple[Tensor, dict[str, Any]]]  # parameters, each with its state
 MakeCoefficients = Callable[[Group, Any, Any, Any], Coefficients]  # of group, step, lr, eta
 
 
-def batches(group: Group, indices: list[int], make: MakeCoefficients) -> list[tuple[list[int], Coefficients]]:
-    """Count one step of the parameters ``indices``, and split them into those that share device, dtype and scalars.
+def batches(group: Group, owned: Owned, make: MakeCoefficients) -> list[tuple[Owned, Coefficients]]:
+    """Count one step of some parameters, and split them into those that share device, dtype and scalars.
 
     On the CPU the scalars are floats, which cost nothing to read there. Elsewhere ``eta`` stays a device tensor, and
     only what the host knows anyway (``lr``, the step number) is computed on the host. A capturable group counts its
     steps on the device too, and every tensor is its own batch: the graph, not this code, removes that overhead.
     """
-    params, steps, lr, eta = group["params"], group["steps"], group["lr"], group["eta"]
-    if group["capturable"]:
-        for i in indices:
-            steps[i].add_(1)
-        all_scalars = make(group, steps, lr, eta)
-        return [([i], all_scalars.select(i).to(params[i].device, high_precision(params[i].dtype))) for i in indices]
-    alone = group["distance"] == "tensor"
+    lr, alone = group["lr"], group["distance"] == "tensor"
+    if group["capturable"] and owned:
+        for _, own in owned:
+            own["step"].view(-1).add_(1)  # through a view: torch.compile drops writes into 0-d float64 tensors
+        steps = torch.stack([own["step"] for _, own in owned])
+        scale = torch.stack([own["eta"] for _, own in owned]) if alone else group["eta"]
+        scalars = make(group, steps, lr, scale)
+        each = [scalars.select(i).to(p.device, high_precision(p.dtype)) for i, (p, _) in enumerate(owned)]
+        return [([pair], own_scalars) for pair, own_scalars in zip(owned, each)]
     found = defaultdict(list)
-    for i in indices:
-        steps[i] += 1
-        p = params[i]
-        apart = i if alone or p.grad.is_sparse or is_dtensor(p) else -1
-        found[p.device, p.dtype, steps[i], apart].append(i)
+    for p, own in owned:
+        own["step"] += 1
+        apart = id(p) if alone or p.grad.is_sparse or is_dtensor(p) else 0  # type: ignore[union-attr]
+        found[p.device, p.dtype, own["step"], apart].append((p, own))
     ready = []
     for (device, dtype, step, _), batch in found.items():
-        scale = eta[batch[0]] if alone else eta
+        scale = batch[0][1]["eta"] if alone else group["eta"]
         if host_readable(device) and host_readable(scale.device) and not group["differentiable"]:
             scalars = make(group, step, float(lr), float(scale))
         else:
@@ -46,7 +48,7 @@ def batches(group: Group, indices: list[int], make: MakeCoefficients) -> list[tu
     return ready
 
 
-def kernel(group: Group, p: Tensor) -> Callable[[Slots, Coefficients], Tensor]:
+def kernel(group: Group, p: Tensor) -> Callable[[Slots, Coefficients], list[Tensor]]:
     """The update that the options of the group ask for. Lists are the default; on the CPU they are the faster too."""
     if group["differentiable"]:
         return lambda slots, c: update_loop(slots, c, differentiable=True)

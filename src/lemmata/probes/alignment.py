@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lemmata.data.patches import Shared
+from lemmata.probes.probe import Probe
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -27,7 +28,9 @@ def signal_alignment(snapshot: Snapshot) -> Tensor:
         raise ValueError(
             "the alignment with the signal was asked for, and these data have no one signal vector; leave it out"
         )
-    assert p.Q is not None
     squared = p.Q.diagonal(dim1=1, dim2=2).sum(1) * p.sample.vectors[:, signal.vector].square().sum(1)
     along = p.A[..., signal.vector]
     return along.square().sum(1) / squared.clamp_min(torch.finfo(squared.dtype).tiny)
+
+
+PROBES = (Probe("signal_alignment", signal_alignment, "alignment of the filters with the signal, cos²"),)

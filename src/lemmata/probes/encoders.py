@@ -6,30 +6,33 @@ and returns ``(c,)``.
 """
 
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
+from lemmata.data.paired import PairedSample
+from lemmata.nets.net import Encoder
 from lemmata.parameters import require
 from lemmata.probes.heads import FeatureLaw, fit_head
+from lemmata.probes.probe import Probe
 from lemmata.probes.snapshot import Snapshot
 
 
 def signal(snapshot: Snapshot, modality: int = 0) -> Tensor:
     """max_r |<w_r, mu>| of one modality; NaN if the run has no such modality."""
     A = _of(snapshot.products.A, modality)
-    return A[..., snapshot.products.sample.signal.vector].abs().amax(-1)
+    return A[..., snapshot.sample(PairedSample).signal.vector].abs().amax(-1)
 
 
 def noise(snapshot: Snapshot, modality: int = 0) -> Tensor:
     """Mean over the training samples i of max_r <w_r, xi_i>, of one modality; NaN if the run has no such modality."""
-    return snapshot.products.sample.noise.read(_of(snapshot.products.A, modality)).amax(-2).mean(-1)
+    return snapshot.sample(PairedSample).noise.read(_of(snapshot.products.A, modality)).amax(-2).mean(-1)
 
 
 def loss_by_direction(snapshot: Snapshot) -> Tensor:
     """The loss per direction: the training loss over the number of modalities whose queries it sums."""
-    return snapshot.loss / snapshot.products.sample.modalities
+    return snapshot.loss / snapshot.sample(PairedSample).modalities
 
 
 def downstream_error(
@@ -61,13 +64,12 @@ def downstream_error(
 
 def feature_law(snapshot: Snapshot, modality: int = 0) -> FeatureLaw:
     """The law of a fresh sample's features in one modality, float64; NaN if the run has no such modality."""
-    p = snapshot.products
-    assert p.Q is not None
+    p, sample = snapshot.products, snapshot.sample(PairedSample)
     A, Q = _of(p.A, modality).to(torch.float64), _of(p.Q, modality).to(torch.float64)
-    at = min(modality, p.sample.modalities - 1)
-    squared = p.sample.vectors[:, at].square().sum(-1).to(torch.float64)
-    covariance = p.sample.fresh_noise(at).covariance(A, Q, squared)
-    return FeatureLaw(A[..., p.sample.signal.vector], covariance, p.net.activation)
+    at = min(modality, sample.modalities - 1)
+    squared = sample.vectors[:, at].square().sum(-1).to(torch.float64)
+    covariance = sample.fresh_noise(at).covariance(A, Q, squared)
+    return FeatureLaw(A[..., sample.signal.vector], covariance, cast(Encoder, p.net).activation)
 
 
 def _of(tensor: Tensor, modality: int) -> Tensor:
@@ -75,4 +77,11 @@ def _of(tensor: Tensor, modality: int) -> Tensor:
     return tensor[:, modality] if modality < tensor.shape[1] else torch.full_like(tensor[:, 0], torch.nan)
 
 
-SECOND_SIGNAL, SECOND_NOISE = partial(signal, modality=1), partial(noise, modality=1)
+PROBES = (
+    Probe("encoder_signal", signal, "signal learning, max |⟨w, μ⟩|"),
+    Probe("encoder_noise", noise, "noise memorisation, mean max ⟨w, ξ⟩"),
+    Probe("encoder_signal_2", partial(signal, modality=1), "signal learning of modality 2, max |⟨w, μ̃⟩|"),
+    Probe("encoder_noise_2", partial(noise, modality=1), "noise memorisation of modality 2, mean max ⟨w, ξ̃⟩"),
+    Probe("contrastive_loss", loss_by_direction, "training loss per direction"),
+    Probe("downstream_error", downstream_error, "test error of the best linear head"),
+)

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from lemmata.draws import uniform
 from lemmata.probes.failure_point import FailurePoints, LimitState
+from lemmata.threads import each
 
 SHIFTS = 16  # independent shifts: more would sharpen the standard error, fewer the estimate
 _CHUNK = 1 << 16  # elements of one temporary: a few of them fit in cache
@@ -37,6 +38,12 @@ def sobol_uniform(seeds: Tensor, name: str, draws: int, dimension: int) -> Tenso
     net = _sobol_net(draws // SHIFTS, dimension).to(seeds.device)
     shift = (uniform(seeds, name, (SHIFTS, 1, dimension)) * 2.0**52).to(torch.int64)
     return (((net ^ shift).to(torch.float64) + 0.5) * 2.0**-52).flatten(1, 2)
+
+
+def _sobol_normal(seeds: Tensor, name: str, draws: int, dimension: int) -> Tensor:
+    """Standard normals of :func:`sobol_uniform`, ``(c, draws, dimension)``, made once per distinct seed."""
+    distinct, at = seeds.unique(return_inverse=True)
+    return torch.special.ndtri(sobol_uniform(distinct, name, draws, dimension))[at]
 
 
 @lru_cache(maxsize=32)
@@ -58,14 +65,20 @@ def line_sampling(state: LimitState, points: FailurePoints, seeds: Tensor, draws
     r = state.weights.shape[1]
     probability = points.radius.new_zeros(*points.used.shape, SHIFTS)
     owner, point = points.used.nonzero(as_tuple=True)
+    by_seed = seeds[owner].argsort(stable=True)  # side by side, so that each piece makes the draws of few seeds
+    owner, point = owner[by_seed], point[by_seed]
     most = int(point.max()) + 1  # the used ones come first
-    size = max(1, _CHUNK // (draws * r))
-    for i, j in zip(owner.split(size), point.split(size)):
-        x = torch.special.ndtri(sobol_uniform(seeds[i], "line", draws, r))
+
+    def sampled(piece: tuple[Tensor, Tensor]) -> None:
+        i, j = piece
+        x = _sobol_normal(seeds[i], "line", draws, r)
         own = points.direction[i, j].unsqueeze(1)
         across = x - (x @ own.mT) * own
         start = _angular_share(across, own, points.direction[i, :most], points.used[i, :most], j)
         probability[i, j] = _per_shift(_along_line(state[i], across, own, start))
+
+    size = max(1, _CHUNK // (draws * r))
+    each(sampled, zip(owner.split(size), point.split(size)))
     return probability.sum(1)
 
 
@@ -161,6 +174,6 @@ def plain_sampling(state: LimitState, seeds: Tensor, draws: int) -> Tensor:
     r = state.weights.shape[1]
     estimates = []
     for part in torch.arange(len(seeds), device=seeds.device).split(max(1, _CHUNK // (draws * r))):
-        x = torch.special.ndtri(sobol_uniform(seeds[part], "plain", draws, r))
+        x = _sobol_normal(seeds[part], "plain", draws, r)
         estimates.append(_per_shift((state[part](x) <= 0).to(x.dtype)))
     return torch.cat(estimates)

@@ -8,6 +8,7 @@ takes a snapshot of ``c`` cells and returns ``(c,)``.
 from torch import Tensor
 
 from lemmata.objectives.denoising import Denoising, dimension
+from lemmata.probes.probe import Probe
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -75,3 +76,17 @@ def denoising_excess_fresh(snapshot: Snapshot) -> Tensor:
 
 def _best(values: Tensor, snapshot: Snapshot) -> Tensor:
     return values.abs().masked_fill(~snapshot.same_class, 0.0).amax(1).mean(1)
+
+
+PROBES = (
+    Probe("filter_signal", filter_signal, "signal, mean |⟨w, μ⟩|"),
+    Probe("filter_noise", filter_noise, "noise, mean |⟨w, ξ⟩|"),
+    Probe("filter_ratio", filter_ratio, "signal over noise"),
+    Probe("class_signal", class_signal, "signal, max |⟨w, μ⟩| in class"),
+    Probe("class_noise", class_noise, "noise, max |⟨w, ξ⟩| in class"),
+    Probe("class_ratio", class_ratio, "signal over noise"),
+    Probe("branch_spread", branch_spread, "spread over neurons of ⟨w, μ⟩, relative"),
+    Probe("gradient_norm", gradient_norm, "length of the gradient"),
+    Probe("denoising_excess", denoising_excess, "denoising loss − d"),
+    Probe("denoising_excess_fresh", denoising_excess_fresh, "denoising loss − d on fresh data"),
+)

@@ -5,12 +5,18 @@ Gaussian inner products with known covariance. Where the data has witnesses (rea
 their values instead and the error is a mean over them.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
+from lemmata.data.patches import Own
+from lemmata.data.sample import TwoPatchSample
 from lemmata.draws import normal
+from lemmata.nets.net import Classifier
 from lemmata.probes.error_of_law import FreshPoint, test_error
 from lemmata.probes.failure_point import symmetric_root
+from lemmata.probes.probe import Probe
 from lemmata.probes.snapshot import Snapshot
 
 _WITNESS_DRAWS = 4096
@@ -36,15 +42,16 @@ def cross_check(snapshot: Snapshot) -> Tensor:
 
 def fresh_points(snapshot: Snapshot) -> list[FreshPoint]:
     """The law of a fresh point; two laws, equally likely, where the order of the patches matters and is random."""
-    p, sample = snapshot.products, snapshot.products.sample
-    assert p.Q is not None
+    p, sample, net = snapshot.products, snapshot.sample(TwoPatchSample), cast(Classifier, snapshot.products.net)
+    if isinstance(sample.signal, Own):
+        raise TypeError("the law of a fresh point was asked for on images without witnesses; use ImageNoise")
     covariance = sample.fresh_noise.covariance(p.A, p.Q, sample.vectors.square().sum(2))
-    first, second = p.net.patch_weights(p.head)
+    first, second = net.patch_weights(p.head)
     plus, minus = sample.signal.fresh(p.A)  # (c, r)
     orders = [(first, second)]
     if first is not second and bool((sample.position != 0).any()):
         orders.append((second, first))
-    act = p.net.activation
+    act = net.activation
     return [
         FreshPoint(covariance, noise, (signal * act(plus)).sum(1), (signal * act(minus)).sum(1), act)
         for signal, noise in orders
@@ -68,15 +75,14 @@ def _on_witnesses(snapshot: Snapshot) -> tuple[Tensor, Tensor]:
 
     The standard error is over witnesses, taken as a sample of the population they come from.
     """
-    p, sample = snapshot.products, snapshot.products.sample
+    p, sample, net = snapshot.products, snapshot.sample(TwoPatchSample), cast(Classifier, snapshot.products.net)
     assert snapshot.witnesses is not None
     assert sample.witnesses is not None
-    assert p.Q is not None
     covariance = sample.fresh_noise.covariance(p.A, p.Q, sample.vectors.square().sum(2)).to(torch.float64)
     finite = covariance.flatten(1).isfinite().all(1)
     root = symmetric_root(torch.where(finite.reshape(-1, 1, 1), covariance, 0.0))
-    first, second = (weights.to(torch.float64).unsqueeze(2) for weights in p.net.patch_weights(p.head))
-    act = p.net.activation
+    first, second = (weights.to(torch.float64).unsqueeze(2) for weights in net.patch_weights(p.head))
+    act = net.activation
     z = normal(snapshot.seeds, "test noise", (_WITNESS_DRAWS, root.shape[2])) @ root.mT
     h = (second * act(z.mT)).sum(1).sort(dim=1).values  # (c, draws)
     s = (first * act(snapshot.witnesses.to(torch.float64))).sum(1)  # (c, j)
@@ -85,3 +91,10 @@ def _on_witnesses(snapshot: Snapshot) -> tuple[Tensor, Tensor]:
     wrong = torch.where(sample.witnesses.labels > 0, below, 1 - strictly_below).to(torch.float64)
     wrong = torch.where(finite.unsqueeze(1), wrong, torch.nan)
     return wrong.mean(1), wrong.std(1) / wrong.shape[1] ** 0.5
+
+
+PROBES = (
+    Probe("test_error", error, "test error"),
+    Probe("test_error_se", standard_error, "standard error of the test error"),
+    Probe("test_error_check", cross_check, "test error by counting, where above 0.001"),
+)

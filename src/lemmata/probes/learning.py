@@ -5,9 +5,14 @@ memorisation* is <w_{j,r}, xi_i> of samples of the filter's class y_i = j. Each 
 and returns ``(c,)``.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
+from lemmata.data.sample import TwoPatchSample
+from lemmata.nets.net import Classifier
+from lemmata.probes.probe import Probe
 from lemmata.probes.snapshot import Snapshot
 
 
@@ -53,9 +58,7 @@ def margin_mean(snapshot: Snapshot) -> Tensor:
 
 def norm_hidden(snapshot: Snapshot) -> Tensor:
     """Frobenius norm of the filters, sqrt(tr Q)."""
-    Q = snapshot.products.Q
-    assert Q is not None
-    return Q.diagonal(dim1=1, dim2=2).sum(1).clamp_min(0).sqrt()
+    return snapshot.products.Q.diagonal(dim1=1, dim2=2).sum(1).clamp_min(0).sqrt()
 
 
 def norm_output(snapshot: Snapshot) -> Tensor:
@@ -65,8 +68,8 @@ def norm_output(snapshot: Snapshot) -> Tensor:
 
 
 def _margins(snapshot: Snapshot) -> Tensor:
-    p = snapshot.products
-    return p.labels * p.net.output(snapshot.signal, snapshot.noise, p.head, p.sample.position)
+    p, net = snapshot.products, cast(Classifier, snapshot.products.net)
+    return p.labels * net.output(snapshot.signal, snapshot.noise, p.head, snapshot.sample(TwoPatchSample).position)
 
 
 def _largest(values: Tensor, chosen: Tensor) -> Tensor:
@@ -75,3 +78,17 @@ def _largest(values: Tensor, chosen: Tensor) -> Tensor:
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum((1, 2)) / chosen.sum((1, 2))
+
+
+PROBES = (
+    Probe("train_loss", train_loss, "training loss"),
+    Probe("signal_learning", signal_learning, "signal learning, max ⟨w, jμ⟩"),
+    Probe("signal_learning_mean", signal_learning_mean, "signal learning, mean ⟨w, jμ⟩"),
+    Probe("noise_memorisation", noise_memorisation, "noise memorisation, max ⟨w, ξ⟩"),
+    Probe("noise_memorisation_mean", noise_memorisation_mean, "noise memorisation, mean ⟨w, ξ⟩₊"),
+    Probe("active_fraction", active_fraction, "active fraction p"),
+    Probe("margin_min", margin_min, "smallest training margin"),
+    Probe("margin_mean", margin_mean, "mean training margin"),
+    Probe("norm_hidden", norm_hidden, "norm of the hidden layer ‖W‖"),
+    Probe("norm_output", norm_output, "norm of the output layer ‖v‖"),
+)

@@ -7,14 +7,19 @@ data has witnesses (real test patches), the signal part takes their values and t
 draws are randomised quasi-Monte Carlo; their spread over 16 shifts, or over witnesses, is the standard error.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
+from lemmata.data.sample import TwoPatchSample
 from lemmata.draws import split
+from lemmata.nets.net import Classifier
 from lemmata.objectives.margin import MarginObjective
 from lemmata.probes.failure_point import symmetric_root
 from lemmata.probes.failure_probability import SHIFTS, sobol_uniform
 from lemmata.probes.generalisation import fresh_points
+from lemmata.probes.probe import Probe
 from lemmata.probes.snapshot import Snapshot
 
 _DRAWS = 2048
@@ -55,25 +60,30 @@ def _estimate(snapshot: Snapshot) -> tuple[Tensor, Tensor]:
 
 def _hidden_noise(snapshot: Snapshot) -> tuple[Tensor, Tensor]:
     """Activations ``(c, draws, r)`` of fresh noise patches, and which cells are finite ``(c,)``."""
-    p = snapshot.products
-    assert p.Q is not None
-    covariance = p.sample.fresh_noise.covariance(p.A, p.Q, p.sample.vectors.square().sum(2)).to(torch.float64)
+    p, sample = snapshot.products, snapshot.sample(TwoPatchSample)
+    covariance = sample.fresh_noise.covariance(p.A, p.Q, sample.vectors.square().sum(2)).to(torch.float64)
     finite = covariance.flatten(1).isfinite().all(1)
     root = symmetric_root(torch.where(finite.reshape(-1, 1, 1), covariance, 0.0))
     draws = _DRAWS if snapshot.witnesses is None else _DRAWS // 8
     uniform = sobol_uniform(split(snapshot.seeds, "test loss"), "noise", draws, root.shape[1])
-    return p.net.activation(torch.special.ndtri(uniform) @ root), finite
+    return cast(Classifier, p.net).activation(torch.special.ndtri(uniform) @ root), finite
 
 
 def _signal_parts(snapshot: Snapshot) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Equally likely: the signal patch's part of the output ``(c, j)``, labels ``(c, j)``, weights on the noise."""
-    p = snapshot.products
-    if snapshot.witnesses is not None:
-        first, second = p.net.patch_weights(p.head)
-        signal = (first.unsqueeze(2) * p.net.activation(snapshot.witnesses)).sum(1).to(torch.float64)
+    p, net = snapshot.products, cast(Classifier, snapshot.products.net)
+    if snapshot.witnesses is not None and p.sample.witnesses is not None:
+        first, second = net.patch_weights(p.head)
+        signal = (first.unsqueeze(2) * net.activation(snapshot.witnesses)).sum(1).to(torch.float64)
         return [(signal, p.sample.witnesses.labels.to(signal), second)]
     parts = []
     for law in fresh_points(snapshot):
         signal = torch.stack([law.signal_plus, law.signal_minus], dim=1).to(torch.float64)
         parts.append((signal, torch.tensor([1.0, -1.0]).to(signal).expand_as(signal), law.output))
     return parts
+
+
+PROBES = (
+    Probe("test_loss", loss, "test loss"),
+    Probe("test_loss_se", standard_error, "standard error of the test loss"),
+)

@@ -1,9 +1,9 @@
 """A body around another: it hands everything on, and a subclass changes what it is there for."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Around(Body):
         """The body's."""
         return self.body.estimate_seconds([self.inside(point) for point in points])
 
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """The body's."""
+        return self.body.in_use(self.inside(point))
+
     def computed_from(self) -> tuple[str, ...]:
         """The body's."""
         return self.body.computed_from()
@@ -89,6 +93,14 @@ class Around(Body):
     def labels(self) -> dict[str, Parameter]:
         """The body's."""
         return self.body.labels()
+
+    @property
+    def wants_scratch(self) -> bool:
+        """Whether the body does."""
+        inner = (
+            self.body.wants_scratch if isinstance(self.body, Body) else "scratch" in signature(self.body.run).parameters
+        )
+        return inner and "scratch" in signature(self.run).parameters
 
     def versions(self) -> dict[str, str]:
         """The body's."""
@@ -102,6 +114,6 @@ class Around(Body):
     def run(self, points: Sequence[dict[str, Any]], scratch: Path | None = None) -> Mapping[str, np.ndarray]:
         """Runs the body."""
         inside = [self.inside(point) for point in points]
-        if "scratch" in inspect.signature(self.body.run).parameters:
+        if self.wants_scratch:
             return self.body.run(inside, scratch=scratch)  # type: ignore[call-arg]
         return self.body.run(inside)

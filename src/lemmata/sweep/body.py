@@ -90,8 +90,8 @@ class Body(ABC):
         return {**parameters_of(self), "seed": SEED}
 
     def value(self, name: str) -> Any:
-        """What a parameter is set to; None if it is not."""
-        return getattr(self, name, None)
+        """What a parameter is set to; None if it is not. The seed is 0 where nobody gives one."""
+        return getattr(self, name, 0 if name == "seed" else None)
 
     def at(self, changes: Mapping[str, Any]) -> "Body":
         """The body with some of its parameters changed.
@@ -139,6 +139,10 @@ class Body(ABC):
         single, several = _seconds(self, points[:1]), _seconds(self, piece)  # the first run also loads code
         return single + max(0.0, several - single) / (len(piece) - 1) * (len(points) - 1)
 
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """What takes the steps at a point, for the plan: the compiled kernel or the engine; nothing to say."""
+        return ""
+
     def computed_from(self) -> tuple[str, ...]:
         """Parameters from which :meth:`computed` computes others; none."""
         return ()
@@ -150,6 +154,11 @@ class Body(ABC):
     def labels(self) -> dict[str, Parameter]:
         """Labels and units of coordinates that are no parameters: further dimensions, what is computed; none."""
         return {}
+
+    @property
+    def wants_scratch(self) -> bool:
+        """Whether :meth:`run` takes a folder for checkpoints."""
+        return "scratch" in inspect.signature(self.run).parameters
 
     def versions(self) -> dict[str, str]:
         """What else than the packages may change numbers, e.g. the compiled kernel in use; stored."""
@@ -183,18 +192,13 @@ def shape_of(variable: Variable, body: Body) -> tuple[int, ...]:
     return tuple(len(body.coordinates[dim]) for dim in variable.dims)
 
 
-def wants_scratch(body: Body) -> bool:
-    """Whether ``run`` has a parameter called ``scratch``."""
-    return "scratch" in inspect.signature(body.run).parameters
-
-
 def run_tile(body: Body, points: Sequence[dict[str, Any]], scratch: Path | None = None) -> dict[str, np.ndarray]:
     """Run one tile and check what came back. Runs on the worker; every executor is handed this function.
 
     Raises:
         ValueError: a variable missing, unknown, of the wrong shape or of a dtype that would lose what was measured.
     """
-    if wants_scratch(body):
+    if body.wants_scratch:
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
         found = body.run(points, scratch=scratch)  # type: ignore[call-arg]

@@ -46,9 +46,9 @@ def coordinates_of(body: Body, grid: Cells) -> tuple[Coordinate, ...]:
         found[axis.name] = _named(bare, known)
     for name, values in body.coordinates.items():
         found[name] = _named(Coordinate(name, (name,), np.asarray(values)), {**body.labels(), **known})
-    for name, (dim, values) in varied.items():
+    for name, (dim, along) in varied.items():
         if name != dim:
-            found[name] = _named(Coordinate(name, (dim,), np.asarray(values)), known)
+            found[name] = _named(Coordinate(name, (dim,), np.asarray(along)), known)
     for coordinate in _computed(body, grid, known):
         found[coordinate.name] = coordinate
     for name in known:

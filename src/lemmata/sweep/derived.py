@@ -21,6 +21,7 @@ from lemmata.sweep.around import Around
 from lemmata.sweep.as_body import as_body
 from lemmata.sweep.body import Body
 from lemmata.sweep.grid import Axis, Grid
+from lemmata.sweep.values import plain
 
 
 def derived(body: Any, change: Callable[..., Mapping[str, Any]], **parameters: Any) -> "Derived":
@@ -180,7 +181,7 @@ class Derived(Around):
                 found.setdefault(name, {})[value] = None
         own = dict(self.own)
         rest = tuple(axis for axis in grid.axes if axis.name not in own and axis.name not in found)
-        return Grid((*(Axis(name, tuple(values)) for name, values in found.items()), *rest))
+        return Grid((*(Axis(name, tuple(dict.fromkeys(plain(name, values)))) for name, values in found.items()), *rest))
 
     def _computed_names(self) -> frozenset[str]:
         """What the change returns, asked at what is set and, for its own parameters that are not, at a plain value."""

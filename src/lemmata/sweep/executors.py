@@ -7,6 +7,7 @@ executor made by the caller is used as it is and left open.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
@@ -112,9 +113,8 @@ def _processes() -> Iterator[Pool]:
 def _start_worker() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    import torch  # by workers alone, after the variables are set
-
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:  # loaded with the main script, before the variables were set
+        sys.modules["torch"].set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -96,7 +96,7 @@ def _said(units: str, long_name: str) -> dict[str, Any]:
 
 def _attributes(plan: Plan) -> dict[str, Any]:
     configuration = plan.configuration
-    kept = {key: configuration[key] for key in ("device", "dtype", "seed_root") if key in configuration}
+    kept: dict[str, Any] = {key: configuration[key] for key in ("device", "dtype", "seed_root") if key in configuration}
     scalars = " ".join(coordinate.name for coordinate in plan.coordinates if not coordinate.is_index)
     return {
         "format": FORMAT,

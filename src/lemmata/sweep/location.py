@@ -16,8 +16,8 @@ def local_folder(path: str | Path) -> Path:
     """
     if (found := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+", str(path))) is not None:
         raise ValueError(
-            f"{str(path)!r} is an address of {found[1]}, and a sweep writes into a folder, as it needs locks and renames "
-            "to survive a kill; sweep into a folder and copy it when it is done, or mount the bucket"
+            f"{str(path)!r} is an address of {found[1]}, and a sweep writes into a folder, as it needs locks and "
+            "renames to survive a kill; sweep into a folder and copy it when it is done, or mount the bucket"
         )
     return Path(path)
 

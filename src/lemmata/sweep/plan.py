@@ -100,7 +100,12 @@ class Plan:
         yield "cells", f"{self.cells:,} = {sides}"
         yield "tiles", f"{self.tiles:,} of at most {int(np.prod(self.tile_shape)):,} cells = {tile}"
         yield "memory", f"{_bytes(self.memory_bytes)} at work, {_bytes(self.dataset_bytes)} of results"
-        yield "time", f"about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
+        if how := self.body.in_use(self.cut[0].points[0]):
+            yield "steps", how
+        try:
+            yield "time", f"about {duration(self.seconds)} with {self.workers} worker{'s' * (self.workers > 1)}"
+        except Exception as error:  # the sweep will meet it too, and say which tile
+            yield "time", f"not known, a first piece failed with {type(error).__name__}"
 
     def __str__(self) -> str:
         return "\n".join(f"{name:<7} {text}" for name, text in self._lines())

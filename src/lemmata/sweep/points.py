@@ -2,8 +2,8 @@
 
     Points.of([{"n": 10, "signal": 2.0}, {"n": 20, "signal": 1.5}], seeds=range(8))
 
-The dataset has one dimension ``point``, beside ``seed`` if seeds are given; every parameter of the points is a coordinate
-over ``point``. Points of one shape share tiles, wherever they stand in the list.
+The dataset has one dimension ``point``, beside ``seed`` if seeds are given; every parameter of the points is a
+coordinate over ``point``. Points of one shape share tiles, wherever they stand in the list.
 """
 
 import math

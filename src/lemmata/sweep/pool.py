@@ -10,6 +10,8 @@ class Pool(ABC):
     """An executor, how much fits in it, and what it means when it fails."""
 
     executor: Executor
+    look_seconds = 5.0
+    """Time between two looks at whether it is still there, while nothing finishes."""
 
     @abstractmethod
     def room(self) -> int:

@@ -1,4 +1,4 @@
-"""Is what lies in a folder this very sweep, or the beginning of it, and whole? Anything else is refused by its difference."""
+"""Is what lies in a folder this very sweep, or its beginning, and whole? Anything else is refused by its difference."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ def _recomputed(path: Path, stored: dict[str, Any], places: list[list[int]], pla
     for coordinate in plan.coordinates:
         if coordinate.name not in stored or set(coordinate.dims) - {*order} or coordinate.is_index:
             continue
-        here = {dim: place for dim, place in zip(order, places)}
+        here = dict(zip(order, places))
         values = coordinate.values
         for along, dim in enumerate(coordinate.dims):
             values = np.take(values, here[dim], along)
@@ -128,7 +128,7 @@ def _recomputed(path: Path, stored: dict[str, Any], places: list[list[int]], pla
             raise ValueError(f"{path} is damaged, {error}; remove it and run again") from error
         was = Coordinate(coordinate.name, tuple(stored[coordinate.name]), before)
         now = Coordinate(coordinate.name, coordinate.dims, values)
-        if not np.array_equal(*np.broadcast_arrays(_spread(was, order), _spread(now, order))):
+        if not np.all(_spread(was, order) == _spread(now, order)):
             yield f"{coordinate.name} was {_brief(before.tolist())}, now {_brief(values.tolist())}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
-PATIENCE = 1.5
+PATIENCE = 0.5
 """Seconds that an interrupted tile is given to come back to Python and end."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray
 
 from lemmata.sweep.as_body import as_body
-from lemmata.sweep.body import Body, run_tile, wants_scratch
+from lemmata.sweep.body import Body, run_tile
 from lemmata.sweep.executors import check, resolve
 from lemmata.sweep.location import local_folder, scratch_folder
 from lemmata.sweep.plan import Plan, plan
@@ -24,7 +24,6 @@ from lemmata.sweep.tile import Cells, Tile
 
 DEATHS = 2
 """Workers of ours that may die while a tile is in flight, before it is given up."""
-_LOOK_SECONDS = 5.0
 
 
 class SweepError(RuntimeError):
@@ -77,9 +76,9 @@ def sweep(
         SweepError: a tile failed or a worker died.
         SweepInterrupted: Ctrl-C.
     """
-    options = {"executor": executor, "cells_per_tile": cells_per_tile, "progress": progress, "repair": repair}
+    options: dict[str, Any] = {"executor": executor, "cells_per_tile": cells_per_tile, "progress": progress}
     dataset = None
-    for event in _events(body, grid, store, mix_versions=mix_versions, **options):
+    for event in _events(body, grid, store, repair=repair, mix_versions=mix_versions, **options):
         dataset = event if isinstance(event, xarray.Dataset) else None
     assert dataset is not None  # the last event
     return dataset
@@ -189,7 +188,7 @@ class _Session:
 
     def _wait(self) -> set[Future[Any]]:
         while True:
-            landed, _ = wait(self.flying, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            landed, _ = wait(self.flying, timeout=self.pool.look_seconds, return_when=FIRST_COMPLETED)
             if landed:
                 return landed
             if lost := self.pool.lost():
@@ -243,7 +242,7 @@ class _Session:
         self.report.advance(tile.cells)
 
     def _scratch(self, tile: Tile) -> Path | None:
-        return scratch_folder(self.target.path, tile) if self.target.path and wants_scratch(self.body) else None
+        return scratch_folder(self.target.path, tile) if self.target.path and self.body.wants_scratch else None
 
     def _kept(self) -> str:
         if self.target.path is None:

@@ -1,7 +1,8 @@
-"""Under which versions the cells of a store were computed: a list, as a store may be finished under others than it began.
+"""Under which versions the cells of a store were computed.
 
-Each entry holds versions by name and the number of cells computed under them. What a session computes counts towards
-the last entry; one is added when a session begins under other versions, so a kill loses nothing.
+A list, as a store may be finished under others than it was begun. Each entry holds versions by name and the number of
+cells computed under them. What a session computes counts towards the last entry; one is added when a session begins
+under other versions, so a kill loses nothing.
 """
 
 import platform

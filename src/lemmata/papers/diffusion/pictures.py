@@ -1,7 +1,7 @@
 """A training that also keeps what can be looked at: filters, and what the network makes of some training images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class WithPictures(Around):
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """The training's, and the numbers of filters, pictures and pixels."""
-        shown, pixels = np.arange(SHOWN), np.arange(self.body.cell.data.d)
+        shown, pixels = np.arange(SHOWN), np.arange(cast(Any, self.body.cell.data).d)
         more = {"filter": shown, "picture": shown, "kind": np.asarray(KINDS), "pixel": pixels}
         return {**self.body.coordinates, **more}
 
@@ -59,7 +59,7 @@ class WithPictures(Around):
 
 def _pictures(trained: Training, t: float) -> Tensor:
     """Some training images by kind ``(c, kind, picture, pixel)``."""
-    W, sample, net = trained.filters, trained.final.products.sample, trained.run.net
+    W, sample, net = trained.filters, trained.final.products.sample, cast(Any, trained.run.net)
     half = sample.labels.shape[1] // 2  # the classes stand one after the other
     chosen = [i for pair in zip(range(half), range(half, 2 * half)) for i in pair][:SHOWN]
     clean = sample.vectors[:, chosen]

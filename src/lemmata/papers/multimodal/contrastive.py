@@ -19,6 +19,6 @@ class ContrastiveBody(TrainingBody):
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile; all its cells have one ``modality``."""
-        modality = points[0].get("modality", self.cell.data.modality)
+        modality = points[0].get("modality", self.cell.value("modality"))
         stop = self.cell.stop_loss and self.cell.stop_loss * (2 if modality == "multi" else 1)
         return TrainingBody(replace(self.cell, stop_loss=stop)).run(points)

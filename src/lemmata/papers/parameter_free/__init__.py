@@ -1,1 +1,46 @@
 """Parameter-free adaptive gradient methods: Tao, Yuan, Zhou, Cao, Gu 2024, arXiv 2412.19444."""
+
+from lemmata.lab import Entry, Paper
+
+PAPER = Paper(
+    "Tao, Yuan, Zhou, Cao, Gu 2024",
+    "Towards Simple and Provable Parameter-Free Adaptive Gradient Methods",
+    "2412.19444",
+)
+EXPERIMENTS = {
+    "parameter-free-convex": Entry(
+        "convex",
+        "The first scale of AdaGrad++ and Adam++ hardly matters; the learning rates of Adam and AdaGrad do.",
+        smoke=3,
+        laptop=90,
+        paper=5000,
+    ),
+    "parameter-free-scale": Entry(
+        "scale",
+        "Features in other units: one first scale does for four decades, a learning rate does not.",
+        smoke=2,
+        laptop=30,
+        paper=1500,
+    ),
+    "parameter-free-networks": Entry(
+        "networks",
+        "A CNN and a transformer on digits: any first scale trains, few learning rates of Adam do.",
+        smoke=3,
+        laptop=300,
+        paper=7000,
+    ),
+    "parameter-free-cifar": Entry(  # paper: estimated for one GPU, as for the next
+        "cifar",
+        "CIFAR-10 with ResNet-18, ResNet-50, VGG-16: Adam++ as it comes against tuned Adam; takes --data.",
+        smoke=5,
+        laptop=1500,
+        paper=600000,
+    ),
+    "parameter-free-gpt2": Entry(
+        "gpt2",
+        "GPT-2 small and medium on OpenWebText: AdamW++ as it comes against tuned AdamW; takes --data.",
+        smoke=5,
+        laptop=600,
+        paper=2400000,
+    ),
+}

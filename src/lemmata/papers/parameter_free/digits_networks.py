@@ -6,139 +6,87 @@ constant multiplier of the learning rate or one that falls to 0 along a cosine (
 cells run singly.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from lemmata.papers.parameter_free.methods import (
-    METHODS,
-    Knobs,
-    check_methods,
-    check_tuning,
-    knob_of,
-    scale_of,
-    training_mode,
-)
-from lemmata.sweep.body import Variable
+from lemmata.data.files.images import load_digits
+from lemmata.draws import cell_seeds, permutation
+from lemmata.modules.small_cnn import SmallCNN
+from lemmata.modules.small_transformer import SmallTransformer
+from lemmata.papers.parameter_free.compared_networks import ComparedNetworks, ComparedTask
+from lemmata.parameters import parameter
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from lemmata.sweep import Grid
-
-NETS, SCHEDULES = ("cnn", "transformer"), ("constant", "cosine")
+NETS = ("cnn", "transformer")
 
 
-@dataclass(frozen=True)
-class DigitsBody:
-    """Trains one network a cell in float32.
+@dataclass(frozen=True, kw_only=True)
+class DigitsBody(ComparedNetworks):
+    """Trains one network a cell in float32."""
 
-    Axes: ``net``, ``schedule``, ``optimiser``, ``tuning``, ``seed`` (first weights and order of the samples).
-    """
+    scores_of: ClassVar[Mapping[str, str]] = {
+        "accuracy": "test accuracy",
+        "train_accuracy": "training accuracy",
+        "test_loss": "test loss",
+        "train_loss": "training loss",
+    }
 
-    knobs: Knobs
-    epochs: int = 15
-    batch: int = 64
+    net: str = parameter("network", str, choices=NETS, default="cnn")
+    epochs: int = parameter("passes through the data", int, units="epochs", least=1, default=15, axis=False)
+    batch_size: int = parameter("images a step", int, units="images", least=1, most=1438, default=64, axis=False)
+    steps: int = 0  # follows from the epochs
+    records: int = 5
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs = {self.epochs} was asked for; take 1 or more")
+        super().__post_init__()
+        object.__setattr__(self, "steps", self.epochs * (len(_digits()[0][0]) // self.batch_size))
 
-    @property
-    def variables(self) -> Mapping[str, Variable]:
-        """What is seen after the last step."""
-        return {
-            "accuracy": Variable(long_name="test accuracy"),
-            "train_loss": Variable(long_name="training loss"),
-            "eta": Variable(long_name="distance scale η, or d of Prodigy and D-Adaptation"),
-            "knob": Variable(long_name="learning rate, or first scale η₀, d₀"),
-            "status": Variable(long_name="why the cell ended: 0 took all steps, 2 diverged", dtype="int8"),
-        }
-
-    @property
-    def coordinates(self) -> Mapping[str, np.ndarray]:
-        """None beyond the grid's."""
-        return {}
-
-    def configuration(self) -> dict[str, Any]:
-        """Everything that decides the numbers."""
-        return {"kind": "networks on digits", **asdict(self), "dtype": "float32", "device": "cpu"}
-
-    def shape_axes(self, grid: "Grid") -> tuple[str, ...]:
-        """``net``; refuses what cannot run before anything does."""
-        axes = {axis.name: axis.values for axis in grid.axes}
-        check_methods(axes["optimiser"], self.knobs)
-        check_tuning(axes["tuning"], self.knobs)
-        for name, known in (("net", NETS), ("schedule", SCHEDULES)):
-            for value in axes[name]:
-                if value not in known:
-                    raise ValueError(f"{name} {value!r} was asked for; there are {', '.join(known)}")
-        return ("net",)
-
-    def bytes_per_cell(self, point: dict[str, Any]) -> int:
-        """Activations of all test images at once; cells of a tile run one after the other."""
-        return 2**22
-
-    def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
-        """From one epoch of the first cell, after another that loads code."""
-        short = DigitsBody(self.knobs, 1, self.batch)
-        short.run(points[:1])
-        started = time.perf_counter()
-        short.run(points[:1])
-        return (time.perf_counter() - started) * self.epochs * len(points)
-
-    def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """One tile."""
-        rows = [self._cell(point) for point in points]
-        return {name: np.array([row[name] for row in rows]) for name in self.variables}
-
-    def _cell(self, point: dict[str, Any]) -> dict[str, Any]:
-        import torch
-        import torch.nn.functional as F
-
-        from lemmata.draws import cell_seeds, permutation
-
-        (x, y), (x_test, y_test) = _digits()
-        seeds, per_epoch = cell_seeds(0, [point["seed"]]), len(x) // self.batch
-        net, knob = _net(point["net"]), knob_of(point, self.knobs)
-        net.reset_parameters(point["seed"])  # type: ignore[operator]
-        optimiser = METHODS[point["optimiser"]](net.parameters(), knob)
-        multiplier = schedule(point["schedule"], per_epoch * self.epochs)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, multiplier)
-        training_mode(optimiser, True)
-        for epoch in range(self.epochs):
-            order = permutation(seeds, f"order of epoch {epoch}", len(x))[0]
-            for index in order[: per_epoch * self.batch].split(self.batch):
-                optimiser.zero_grad()
-                F.cross_entropy(net(x[index]), y[index]).backward()
-                optimiser.step()
-                scheduler.step()
-        training_mode(optimiser, False)
-        with torch.no_grad():
-            loss = float(F.cross_entropy(net(x), y))
-            accuracy = float((net(x_test).argmax(1) == y_test).double().mean())
-        end = 0 if np.isfinite(loss) else 2
-        scores = {"accuracy": accuracy if end == 0 else np.nan, "train_loss": loss}
-        return {**scores, "eta": scale_of(optimiser), "knob": knob, "status": np.int8(end)}
+    def task(self, seed: int, device: torch.device) -> "DigitsTask":
+        """The network, with weights and orders of the seed."""
+        return DigitsTask(self, seed, device)
 
 
-def _net(name: str) -> "nn.Module":
-    from lemmata.modules.small_cnn import SmallCNN
-    from lemmata.modules.small_transformer import SmallTransformer
+class DigitsTask(ComparedTask):
+    """One network and the digits beside it."""
 
-    return SmallCNN(width=16) if name == "cnn" else SmallTransformer(width=32, depth=1, heads=4)
+    def __init__(self, body: DigitsBody, seed: int, device: torch.device) -> None:
+        self.body, self.batch = body, body.batch_size
+        self.train, self.test = ((x.to(device), y.to(device)) for x, y in _digits())
+        self.key, self.epoch, self.order = cell_seeds(0, [seed]), -1, torch.empty(0)
+        net = SmallCNN(width=16) if body.net == "cnn" else SmallTransformer(width=32, depth=1, heads=4)
+        net.reset_parameters(seed)
+        self.model: nn.Module = net.to(device)
+        self.scores_of, self.multiplier = body.scores_of, schedule(body.schedule, body.steps)  # type: ignore[misc,method-assign]
+
+    def loss(self, model: nn.Module, step: int, rows: slice) -> Tensor:
+        """Cross entropy; each epoch has an order of its own and leaves out a rest."""
+        x, y = self.train
+        epoch, place = divmod(step, len(x) // self.batch)
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.order = permutation(self.key, f"order of epoch {epoch}", len(x))[0].to(y.device)
+        index = self.order[place * self.batch : (place + 1) * self.batch][rows]
+        return F.cross_entropy(model(x[index]), y[index])
+
+    def scores(self, model: nn.Module, share: int, of: int) -> Tensor:
+        """Means over all test and all training images, as they are."""
+        found = []
+        for x, y in (self.test, self.train):
+            logits = model(x)
+            found += [(logits.argmax(1) == y).double().mean(), F.cross_entropy(logits, y).double()]
+        means = torch.stack([found[0], found[2], found[1], found[3]])
+        return torch.stack([means, torch.ones_like(means)], 1)
 
 
-def _digits() -> Any:
+@functools.cache
+def _digits() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Images ``(n, 1, 8, 8)`` and classes ``(n,)``: four fifths to train on and one to test, the same in all cells."""
-    import torch
-
-    from lemmata.data.files.images import load_digits
-    from lemmata.draws import cell_seeds, permutation
-
     images = load_digits()
     x = torch.from_numpy(images.x).float().view(-1, 1, 8, 8)
     y = torch.from_numpy(images.y)

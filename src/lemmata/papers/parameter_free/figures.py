@@ -5,16 +5,17 @@ paper's own methods are thick.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray as xr
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lemmata.papers.parameter_free.methods import METHODS, PLUS
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from lemmata.report.statistics import seed_interval
+from lemmata.report.style import COLOUR_MAP, RC, THEORY, axis_label, new_figure
 
 _LOOKS = {
     "adagrad++": ("#1b1b1b", "o"),
@@ -38,9 +39,9 @@ def look(method: str) -> dict[str, Any]:
 
 
 def sensitivity(
-    ax: "Axes",
-    knob: "xr.DataArray",
-    value: "xr.DataArray",
+    ax: Axes,
+    knob: xr.DataArray,
+    value: xr.DataArray,
     *,
     limits: tuple[float, float],
     levels: Mapping[str, float] | None = None,
@@ -56,9 +57,6 @@ def sensitivity(
         levels: name → value of horizontal lines to compare with.
         title: the claim that the panel shows.
     """
-    from lemmata.report.statistics import seed_interval
-    from lemmata.report.style import axis_label
-
     interval = seed_interval(value, geometric=True)
     for method in map(str, value["optimiser"].values):
         part, at = interval.sel(optimiser=method), knob.sel(optimiser=method).values
@@ -86,7 +84,7 @@ def sensitivity(
     ax.set_title(title)
 
 
-def legend_beside(ax: "Axes") -> None:
+def legend_beside(ax: Axes) -> None:
     """One legend for all panels, right of this one; crosses and the lower edge are explained."""
     ax.plot([], [], "x", color="0.3", ms=7, mew=2, label="diverged")
     ax.legend(
@@ -98,18 +96,14 @@ def legend_beside(ax: "Axes") -> None:
 
 
 def by_net_and_schedule(
-    accuracy: "xr.DataArray", status: "xr.DataArray", knob: "xr.DataArray", title: str, lowest: float
-) -> "Figure":
+    accuracy: xr.DataArray, status: xr.DataArray, knob: xr.DataArray, title: str, lowest: float
+) -> Figure:
     """Test error against knob; rows: networks, columns: schedules.
 
     Args:
         accuracy, status, knob: ``(net, schedule, optimiser, tuning, seed)``.
         lowest: where the axis of the error begins, about one test sample.
     """
-    from matplotlib import rc_context
-
-    from lemmata.report.style import RC, new_figure
-
     # A network without an error would have none on a logarithmic axis; it counts as one with the lowest there is.
     error = (1 - accuracy).clip(min=lowest).where(status == 0).assign_attrs(long_name="test error")
     with rc_context(RC):
@@ -124,16 +118,12 @@ def by_net_and_schedule(
     return figure
 
 
-def scale_paths(dataset: "xr.Dataset", title: str) -> "Figure":
+def scale_paths(dataset: xr.Dataset, title: str) -> Figure:
     """The scale of one method along training, a panel a table and a line a first scale.
 
     Args:
         dataset: ``eta_path`` ``(data, tuning, step)``, ``knob``, ``distance``; coordinates ``optimiser``, ``batch``.
     """
-    from matplotlib import colormaps, rc_context
-
-    from lemmata.report.style import COLOUR_MAP, RC, THEORY, new_figure
-
     shades = colormaps[COLOUR_MAP](np.linspace(0.0, 0.85, dataset.sizes["tuning"]))
     batch = int(dataset["batch"])
     where = f"{METHODS[str(dataset['optimiser'].values)].label}, " + (

@@ -9,155 +9,183 @@ folder with the parquet files of ``Skylion007/openwebtext`` and ``tokenizer.json
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+import xarray as xr
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, converged
-from lemmata.lab.old_experiment import SIZES, Experiment, Option
-from lemmata.papers.parameter_free.checkpointed_body import CheckpointedBody
-from lemmata.papers.parameter_free.checkpointed_training import Recipe
-from lemmata.papers.parameter_free.methods import METHODS, PAPER, Knobs
+from lemmata.claims import Finding, NotMeasurable, at, at_most, claim, count_at_most
+from lemmata.data.files.parquet import fingerprint
+from lemmata.data.files.text_tokens import NAME, SOURCE, load_tokens, text_files, vocabulary
+from lemmata.draws import cell_seeds, uniform
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.modules.gpt2 import GPT2
+from lemmata.papers.parameter_free.compared_networks import ComparedNetworks, ComparedTask
+from lemmata.papers.parameter_free.figures import look
+from lemmata.papers.parameter_free.methods import METHODS, Knobs
+from lemmata.parameters import parameter
+from lemmata.report.style import RC, new_figure
+from lemmata.status import Status
+from lemmata.sweep import Grid
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-    from torch import Tensor, nn
-
-    from lemmata.sweep import Grid
-
-SOURCE = "Tao et al. 2024, language models"
+LANGUAGE = "Tao et al. 2024, language models"
 SHAPES = {
-    "paper": {"small": {"width": 768, "depth": 12, "heads": 12}, "medium": {"width": 1024, "depth": 24, "heads": 16}},
-    "laptop": {"small": {"width": 128, "depth": 4, "heads": 4}},
-    "smoke": {"small": {"width": 32, "depth": 2, "heads": 2}},
+    "small": {"width": 768, "depth": 12, "heads": 12},
+    "medium": {"width": 1024, "depth": 24, "heads": 16},
 }
-
 KNOBS: Knobs = (
     *((name, (1e-6, 1e-4)) for name in ("adam++", "adam++sum", "adam++max", "prodigy", "dadapt-adam")),
     ("adam", (3e-4, 6e-4)),
     ("schedule-free", (6e-4, 2.5e-3)),
 )
 """Adam's two are nanoGPT's for medium and for small."""
-
-
-def grid(size: str) -> "Grid":
-    """The points at each size."""
-    from lemmata.sweep import Axis, Grid
-
-    nets, tunings, seeds = {
-        "smoke": (("small",), (1,), 1),
-        "laptop": (("small",), (0, 1), 1),
-        "paper": (("small", "medium"), (0, 1), 2),
-    }[size]
-    return Grid(
-        (
-            Axis("net", nets, long_name="network"),
-            Axis("schedule", ("cosine",), long_name="schedule"),
-            Axis("optimiser", ("adam++", "adam"), long_name="optimiser"),
-            Axis("tuning", tunings, long_name="place in the method's grid of knob values"),
-            Axis("seed", tuple(range(seeds)), long_name="seed"),
-        )
-    )
+_PAIR: dict[str, Any] = {"schedule": ("cosine",), "optimiser": ("adam++", "adam")}
+SIZES = {
+    "smoke": Size(
+        net=("small",),
+        **_PAIR,
+        tuning=(1,),
+        steps=12,
+        micro_batch=4,
+        changes={"shape": (32, 2, 2), "context": 32, "batch_size": 8, "warm_up": 2, "records": 3,
+                 "validation_windows": 16, "validation_share": 0.2, "checkpoint_every": 5},
+    ),
+    "laptop": Size(
+        net=("small",),
+        **_PAIR,
+        tuning=(0, 1),
+        steps=500,
+        micro_batch=16,
+        changes={"shape": (128, 4, 4), "context": 128, "batch_size": 16, "warm_up": 20, "records": 10,
+                 "validation_windows": 64, "checkpoint_every": 100},
+    ),
+    "paper": Size(net=tuple(SHAPES), **_PAIR, tuning=(0, 1), seeds=2),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class GPT2Recipe(Recipe):
-    """What is trained, for how long and on how many windows."""
+class GPT2Body(ComparedNetworks):
+    """Trains one network a cell.
 
-    size: str = "paper"
-    knobs: Knobs = KNOBS
+    Args:
+        shape: width, depth and heads of the network, None for those of :data:`SHAPES`.
+        context: tokens of a window. batch_size: windows a step. warm_up: steps; at most a fifth of all.
+        validation_share: of the documents, kept for validation. validation_windows: of it that are scored.
+    """
+
+    scores_of: ClassVar[Mapping[str, str]] = {"loss": "validation loss (nats per token)"}
+
+    data: str | None = parameter(
+        "folder with OpenWebText's parquet files and tokenizer.json", str, optional=True, default=None, axis=False
+    )
+    net: str = parameter("network", str, choices=tuple(SHAPES), default="small")
+    shape: tuple[int, int, int] | None = None
     context: int = 1024
-    steps: int = 50000
-    batch: int = 480
-    micro_batch: int = 12
+    steps: int = parameter("steps t", int, units="steps", least=1, default=50000, axis=False)
+    batch_size: int = 480
+    micro_batch: int | None = parameter("windows a device takes at once", int, least=1, default=12, axis=False)
     warm_up: int = 2000
     validation_share: float = 0.0005
     validation_windows: int = 960
     records: int = 50
+    knobs: Knobs = KNOBS
     optimiser_options: tuple[tuple[str, Any], ...] = (
         ("betas", (0.9, 0.95)),
         ("weight_decay", 0.1),
         ("decoupled", True),
     )
-    nets: tuple[str, ...] = tuple(SHAPES["paper"])
-    clip: float = 1.0
+    clip: float | None = 1.0
 
     @property
-    def scores(self) -> Mapping[str, str]:
-        return {"loss": "validation loss (nats per token)"}
+    def batch(self) -> int:
+        """Windows of a step."""
+        return self.batch_size
 
-    def describe(self) -> dict[str, Any]:
+    def configuration(self) -> dict[str, Any]:
         """All of it, with the files' names and sizes instead of their place."""
-        from lemmata.data.files.parquet import fingerprint
-        from lemmata.data.files.text_tokens import text_files
+        return {**super().configuration(), "data": fingerprint(text_files(self.data or ""))}
 
-        shapes = SHAPES[self.size]
-        return {"kind": "GPT-2", **asdict(self), "shapes": shapes, "data": fingerprint(text_files(self.data))}
+    def check(self, grid: Grid) -> None:
+        """Refuses to begin without the data."""
+        super().check(grid)
+        if self.data is None:
+            raise ValueError(
+                f"parameter-free-gpt2 needs {NAME}; download it with 'hf download {SOURCE} --repo-type dataset "
+                "--local-dir DIR' and give --data DIR"
+            )
+        text_files(self.data)
 
-    def start(self, point: Mapping[str, Any], device: Any) -> "GPT2Training":
-        return GPT2Training(self, point, device)
+    def task(self, seed: int, device: torch.device) -> "GPT2Training":
+        """The network, with weights and windows of the seed."""
+        return GPT2Training(self, seed, device)
 
 
-class GPT2Training:
+class GPT2Training(ComparedTask):
     """One network on its device; tokens stay on disk."""
 
-    def __init__(self, recipe: GPT2Recipe, point: Mapping[str, Any], device: Any) -> None:
-        from lemmata.data.files.text_tokens import load_tokens, vocabulary
-        from lemmata.modules.gpt2 import GPT2
-
-        self.recipe, self.seed, self.device = recipe, point["seed"], device
-        splits = {name: load_tokens(recipe.data, name, recipe.validation_share) for name in ("train", "validation")}
+    def __init__(self, body: GPT2Body, seed: int, device: torch.device) -> None:
+        self.body: GPT2Body
+        self.body, self.seed, self.device, self.batch = body, seed, device, body.batch_size
+        folder = body.data or ""
+        splits = {name: load_tokens(folder, name, body.validation_share) for name in ("train", "validation")}
         for name, tokens in splits.items():
-            if len(tokens) <= recipe.context:
+            if len(tokens) <= body.context:
                 raise ValueError(
-                    f"the {name} split of {recipe.data} has {len(tokens)} tokens; windows of {recipe.context} need more"
+                    f"the {name} split of {folder} has {len(tokens)} tokens; windows of {body.context} need more"
                 )
         self.train, self.validation = splits["train"], splits["validation"]
-        model = GPT2(vocabulary(recipe.data), recipe.context, **SHAPES[recipe.size][point["net"]])
-        model.reset_parameters(self.seed)
+        shape = SHAPES[body.net] if body.shape is None else dict(zip(("width", "depth", "heads"), body.shape))
+        model = GPT2(vocabulary(folder), body.context, **shape)
+        model.reset_parameters(seed)
         self.model: nn.Module = model.to(device)
-        decay = dict(recipe.optimiser_options)["weight_decay"]
+        self.scores_of = body.scores_of  # type: ignore[misc]
+        self.multiplier = schedule(body.schedule, body.steps, min(body.warm_up, body.steps // 5))  # type: ignore[method-assign]
+
+    def optimiser(self) -> Optimizer:
+        """Weight decay on matrices only."""
+        decay = dict(self.body.optimiser_options)["weight_decay"]
         parameters = list(self.model.parameters())
-        self.groups = [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.multiplier = schedule(point["schedule"], recipe.steps, recipe.warm_up)
+        return self.body.built(
+            [
+                {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
+                {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+            ]
+        )
 
-    def loss(self, model: "nn.Module", step: int, rows: slice) -> "Tensor":
-        from lemmata.draws import cell_seeds, uniform
-
-        draw = uniform(cell_seeds(0, [self.seed]), f"windows of step {step}", (self.recipe.batch,))[0]
-        starts = (draw[rows] * (len(self.train) - self.recipe.context)).long().tolist()
+    def loss(self, model: nn.Module, step: int, rows: slice) -> Tensor:
+        """Cross entropy of the next token, on windows drawn for the step."""
+        draw = uniform(cell_seeds(0, [self.seed]), f"windows of step {step}", (self.batch,))[0]
+        starts = (draw[rows] * (len(self.train) - self.body.context)).long().tolist()
         return _next_token_loss(model, *self._windows(self.train, starts))
 
-    def scores(self, model: "nn.Module", share: int, of: int) -> "Tensor":
-        import torch
-
-        last = len(self.validation) - self.recipe.context - 1
-        starts = np.linspace(0, last, min(self.recipe.validation_windows, last + 1)).astype(int)[share::of].tolist()
-        sums = torch.zeros(2, device=self.device)
-        for a in range(0, len(starts), self.recipe.micro_batch):
-            piece = starts[a : a + self.recipe.micro_batch]
+    def scores(self, model: nn.Module, share: int, of: int) -> Tensor:
+        """The same on windows spread evenly over the validation text."""
+        last = len(self.validation) - self.body.context - 1
+        count = min(self.body.validation_windows, last + 1)
+        starts = np.linspace(0, last, count).astype(int)[share::of].tolist()
+        sums, size = torch.zeros(1, 2, device=self.device), self.body.micro_batch or len(starts)
+        for a in range(0, len(starts), size):
+            piece = starts[a : a + size]
             loss = _next_token_loss(model, *self._windows(self.validation, piece)).float()
             sums += torch.stack([loss * len(piece), torch.ones_like(loss) * len(piece)])
         return sums
 
-    def _windows(self, tokens: np.ndarray, starts: list[int]) -> "tuple[Tensor, Tensor]":
+    def _windows(self, tokens: np.ndarray, starts: list[int]) -> tuple[Tensor, Tensor]:
         """Windows ``(rows, context)`` and the same one token on."""
-        import torch
-
-        length = self.recipe.context + 1
+        length = self.body.context + 1
         found = torch.from_numpy(np.stack([tokens[at : at + length] for at in starts]).astype(np.int64))
         found = found.to(self.device)
         return found[:, :-1], found[:, 1:]
 
 
-def _next_token_loss(model: "nn.Module", x: "Tensor", y: "Tensor") -> "Tensor":
-    import torch.nn.functional as F
-
+def _next_token_loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
@@ -175,91 +203,37 @@ def schedule(name: str, steps: int, warm_up: int) -> Callable[[int], float]:
     return multiplier
 
 
-def body(
-    size: str,
-    *,
-    data: str | None = None,
-    processes: int = 1,
-    precision: str = "no",
-    micro_batch: int | None = None,
-    steps: int | None = None,
-) -> CheckpointedBody:
-    """Trainings at a size (``ValueError`` without the data)."""
-    from lemmata.data.files.text_tokens import NAME, SOURCE, text_files
-
-    if data is None:
-        raise ValueError(
-            f"parameter-free-gpt2 needs {NAME}; download it with 'hf download {SOURCE} --repo-type dataset "
-            "--local-dir DIR' and give --data DIR"
-        )
-    text_files(data)
-    recipe = GPT2Recipe(data=str(data), size=size, nets=tuple(SHAPES[size]))
-    if size == "laptop":
-        recipe = replace(recipe, context=128, steps=500, batch=16, micro_batch=16, warm_up=20, records=10)
-        recipe = replace(recipe, validation_windows=64)
-    if size == "smoke":
-        recipe = replace(recipe, context=32, steps=12, batch=8, micro_batch=4, warm_up=2, records=3)
-        recipe = replace(recipe, validation_windows=16, validation_share=0.2)
-    if micro_batch is not None:
-        recipe = replace(recipe, micro_batch=micro_batch)
-    if steps is not None:
-        recipe = replace(recipe, steps=steps, warm_up=min(recipe.warm_up, steps // 10), records=min(50, steps))
-    return CheckpointedBody(recipe, processes, precision, {"smoke": 5, "laptop": 100, "paper": 500}[size])
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def all_end(dataset: "xr.Dataset") -> Finding:
+@claim("every run ends", LANGUAGE, ALL)
+def all_end(data: xr.Dataset) -> Finding:
     """No run may diverge."""
-    kept = converged(dataset)
-    last = kept.dataset["loss"].isel(step=-1)
-    return Finding(
-        holds=not kept.left_out,
-        measured=f"{sum(kept.left_out.values())} of {kept.usable.size} diverged, losses up to {float(last.max()):.3f}",
-        predicted="none diverges",
-    )
+    worst = float(data.loss.isel(step=-1).max())
+    bad = data.status == Status.DIVERGED
+    return count_at_most(0, bad, "runs", expected="none diverges", detail=f"losses up to {worst:.3f}")
 
 
-def matches_adamw(dataset: "xr.Dataset") -> Finding:
+@claim("AdamW++ as it comes matches tuned AdamW", LANGUAGE, ("paper",))
+def matches_adamw(data: xr.Dataset) -> Finding:
     """The last validation loss, worst over η₀, against AdamW's best."""
-    last = dataset["loss"].isel(step=-1).where(dataset["status"] == 0, np.inf).mean("seed")
-    if not {"adam", "adam++"} <= set(last["optimiser"].values):
+    last = data.loss.isel(step=-1).where(data.status == Status.ALL_STEPS, np.inf).mean("seed")
+    if not {"adam", "adam++"} <= set(last.optimiser.values):
         raise NotMeasurable("needs optimisers 'adam' and 'adam++'")
-    own, best = last.sel(optimiser="adam++"), last.sel(optimiser="adam").min("tuning")
-    above = (own - best).max(["schedule", "tuning"])
-    return Finding(
-        holds=bool((above <= 0.03).all()),
-        measured=", ".join(f"{float(above.sel(net=name)):+.3f} ({name})" for name in above["net"].values),
-        predicted="-0.02",
-        tolerance="at most 0.03 above AdamW's best, every η₀",
-    )
+    above = at(last, optimiser="adam++") - at(last, optimiser="adam").min("tuning")
+    return at_most(0.03, above, expected="-0.02", where="above AdamW's best, every η₀", format="{:+.3f}")
 
 
-CLAIMS = (
-    Claim("all-end", "every run ends", SOURCE, all_end, SIZES),
-    Claim("matches-adamw", "AdamW++ as it comes matches tuned AdamW", SOURCE, matches_adamw, ("paper",)),
-)
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
+def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Validation loss along training, a panel a network."""
-    from matplotlib import rc_context
-
-    from lemmata.papers.parameter_free.figures import look
-    from lemmata.report.style import RC, new_figure
-
-    chosen = dataset["loss"].isel(schedule=0).mean("seed")
+    chosen = data.loss.isel(schedule=0).mean("seed")
     with rc_context(RC):
         shape = (1, chosen.sizes["net"])
         figure, axes = new_figure(*shape, title="GPT-2 on OpenWebText: AdamW++ against AdamW", sharey=True)
-        for ax, net in zip(axes[0], chosen["net"].values):
-            for name in map(str, chosen["optimiser"].values):
+        for ax, net in zip(axes[0], chosen.net.values):
+            for name in map(str, chosen.optimiser.values):
                 for place, dash in zip(range(chosen.sizes["tuning"]), ("-", "--", "-.", ":")):
                     one = chosen.sel(net=net, optimiser=name).isel(tuning=place)
-                    knob = dataset["knob"].sel(net=net, optimiser=name).isel(tuning=place, schedule=0, seed=0)
+                    knob = data.knob.sel(net=net, optimiser=name).isel(tuning=place, schedule=0, seed=0)
                     label = f"{METHODS[name].label.replace('Adam', 'AdamW')}, {float(knob):.0e}"
-                    ax.plot(one["step"], one, label=label, ls=dash, markevery=0.1, **look(name))
+                    ax.plot(one.step, one, label=label, ls=dash, markevery=0.1, **look(name))
             ax.set_xlabel("steps")
             ax.set_title(f"{net}")
         axes[0, 0].set_ylabel("validation loss (nats per token)")
@@ -267,32 +241,4 @@ def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
     return {"gpt2": figure}
 
 
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Nothing: no prediction is made without running."""
-    import xarray as xr
-
-    return xr.Dataset()
-
-
-EXPERIMENT = Experiment(
-    name="parameter-free-gpt2",
-    paper=PAPER,
-    shows="GPT-2 small and medium on OpenWebText: AdamW++ as it comes against tuned AdamW; takes --data.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    options=(
-        Option("data", str, "folder with OpenWebText's parquet files and tokenizer.json", axis=False),
-        Option("processes", int, "processes of accelerate launch, one per GPU", axis=False),
-        Option("precision", str, "no or bf16", axis=False),
-        Option("micro_batch", int, "windows a device takes at once", axis=False),
-        Option("steps", int, "steps, from 1", axis=False),
-        Option("net", str, "small or medium"),
-        Option("schedule", str, "constant or cosine"),
-        Option("optimiser", str, "optimisers to compare"),
-        Option("tuning", int, "places in each method's grid of knob values, from 0"),
-    ),
-    seconds={"smoke": 5, "laptop": 600, "paper": 2400000},  # paper: estimated for one GPU
-)
+EXPERIMENT = Experiment(GPT2Body(), SIZES, claims=(all_end, matches_adamw), figures=figures)

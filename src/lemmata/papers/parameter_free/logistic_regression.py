@@ -8,55 +8,47 @@ the same in all units; the optimiser sees gradients of q f. The setting is ours;
 :mod:`lemmata.papers.parameter_free.methods`. ``s`` is ``feature_scale``, q ``loss_scale``.
 """
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from lemmata.draws import cell_seeds, permutation
+from lemmata.loops.loop import set_mode
 from lemmata.papers.parameter_free.logistic_optimum import TABLES, load_table, optimum
-from lemmata.papers.parameter_free.methods import (
-    METHODS,
-    Knobs,
-    check_methods,
-    check_tuning,
-    knob_of,
-    scale_of,
-    training_mode,
-)
-from lemmata.sweep.body import Variable
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.optim import Optimizer
-
-    from lemmata.sweep import Grid
-
-DIVERGED = 2
+from lemmata.papers.parameter_free.methods import METHODS, Compared, scale_of
+from lemmata.parameters import Parameter, check, parameter
+from lemmata.status import Status
+from lemmata.sweep import Grid, Variable
 
 
-@dataclass(frozen=True)
-class LogisticBody:
-    """Trains each cell for ``steps`` steps in float64.
+@dataclass(frozen=True, kw_only=True)
+class LogisticBody(Compared):
+    """Trains each cell in float64.
 
-    Axes: ``data``, ``batch`` (samples a step, 0 for all), ``optimiser``, ``tuning``, ``seed`` (the order of the
-    samples; paired over all other axes), ``feature_scale`` and ``loss_scale``.
+    The seed is that of the order of the samples, paired over all other axes. Gradients of all cells are computed at
+    once; each cell has its own optimiser. Cells with ``batch`` 0 draw nothing at random and are trained once for all
+    seeds.
 
-    Gradients of all cells are computed at once; each cell has its own optimiser. Cells with ``batch`` 0 draw nothing
-    at random and are trained once for all seeds.
+    Args:
+        records: steps at which the gap is recorded, evenly in their logarithms.
     """
 
-    knobs: Knobs
-    steps: int = 1000
-    l2: float = 1e-3
+    data: str = parameter("data", str, choices=TABLES, default=TABLES[0])
+    batch: int = parameter("samples per step, 0 for all", int, units="samples", least=0, default=0)
+    feature_scale: float = parameter("features multiplied by s", above=0, scale="log", default=1.0, per_cell=True)
+    loss_scale: float = parameter("loss multiplied by q", above=0, scale="log", default=1.0, per_cell=True)
+    steps: int = parameter("steps t", int, units="steps", least=1, default=1000, axis=False)
+    l2: float = parameter("weight of the squared norm", above=0, scale="log", default=1e-3, axis=False)
     records: int = 25
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not self.l2 > 0:
-            raise ValueError(
-                f"steps = {self.steps}, l2 = {self.l2:g} was asked for; take 1 step or more and l2 above 0"
-            )
+        check(self)
 
     @property
     def variables(self) -> Mapping[str, Variable]:
@@ -75,40 +67,33 @@ class LogisticBody:
         """Recorded steps, evenly in their logarithms."""
         return {"step": np.unique(np.geomspace(self.steps, 1, self.records).round().astype(np.int64))}
 
-    def configuration(self) -> dict[str, Any]:
-        """Everything that decides the numbers."""
-        return {"kind": "logistic regression", **asdict(self), "dtype": "float64", "device": "cpu"}
+    def labels(self) -> dict[str, Parameter]:
+        """Of the recorded steps."""
+        return {"step": Parameter("step t", int, units="steps", scale="log")}
 
-    def shape_axes(self, grid: "Grid") -> tuple[str, ...]:
-        """``data`` and ``batch``; refuses what cannot run before anything does."""
+    def check(self, grid: Grid) -> None:
+        """Refuses also batches with more samples than there are."""
+        super().check(grid)
         axes = {axis.name: axis.values for axis in grid.axes}
-        check_methods(axes["optimiser"], self.knobs)
-        check_tuning(axes["tuning"], self.knobs)
-        for name in axes["data"]:
-            if name not in TABLES:
-                raise ValueError(f"data {name!r} was asked for; there are {', '.join(TABLES)}")
-            for batch in axes["batch"]:
-                if not 0 <= batch <= len(load_table(name).y):
+        for name in axes.get("data", (self.data,)):
+            for batch in axes.get("batch", (self.batch,)):
+                if batch > len(load_table(name).y):
                     raise ValueError(
                         f"batch = {batch} was asked for; {name} has {len(load_table(name).y)} samples, 0 takes all"
                     )
-        for name in ("feature_scale", "loss_scale"):
-            if any(value <= 0 for value in axes.get(name, ())):
-                raise ValueError(f"{name} = {min(axes[name]):g} was asked for; take positive numbers")
-        return ("data", "batch")
 
     def bytes_per_cell(self, point: dict[str, Any]) -> int:
         """Weights and optimiser state, the batch, and the scores of all samples."""
-        table = load_table(point["data"])
+        table = load_table(point.get("data", self.data))
         (n, d), k = table.x.shape, table.classes
-        return 8 * (8 * d * k + 2 * point["batch"] * d + 3 * n * k)
+        return 8 * (8 * d * k + 2 * point.get("batch", self.batch) * d + 3 * n * k)
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         """From ten steps of the whole tile and thirty, after a first one that loads code."""
 
         def timed(steps: int) -> float:
             started = time.perf_counter()
-            LogisticBody(self.knobs, steps, self.l2, records=1).run(points)
+            dataclasses.replace(self, steps=steps, records=1).run(points)
             return time.perf_counter() - started
 
         timed(1)
@@ -118,6 +103,7 @@ class LogisticBody:
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""
+        points = [{**self._own(), **point} for point in points]
         keys = [tuple(v for name, v in p.items() if name != "seed" or p["batch"]) for p in points]
         first = {key: index for index, key in reversed(list(enumerate(keys)))}
         distinct = sorted(first.values())
@@ -125,12 +111,14 @@ class LogisticBody:
         found = _train(self, [points[index] for index in distinct])
         return {name: values[[place[key] for key in keys]] for name, values in found.items()}
 
+    def _own(self) -> dict[str, Any]:
+        names = ("data", "batch", "feature_scale", "loss_scale", "optimiser", "tuning")
+        return {name: getattr(self, name) for name in names}
+
 
 def _train(body: LogisticBody, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    import torch
-
     problem = _Problem(body, points)
-    knobs = [knob_of(point, body.knobs) for point in points]
+    knobs = [body.knob(point) for point in points]
     weights = torch.zeros(len(points), *problem.shape, dtype=torch.float64)
     gradients = torch.zeros_like(weights)
     optimisers = []
@@ -140,53 +128,49 @@ def _train(body: LogisticBody, points: Sequence[dict[str, Any]]) -> dict[str, np
         optimisers.append(METHODS[point["optimiser"]]([parameter], knob))
     recorded = {int(step): place for place, step in enumerate(body.coordinates["step"])}
     gaps, etas = np.full((2, len(points), len(recorded)), np.nan)
-    _switch(optimisers, True)
+    for optimiser in optimisers:
+        set_mode(optimiser, "train")
     for step in range(body.steps):
         with torch.no_grad():
             gradients.copy_(problem.gradient(weights, step))
         for optimiser in optimisers:
             optimiser.step()
         if (place := recorded.get(step + 1)) is not None:
-            _switch(optimisers, False)
+            for optimiser in optimisers:
+                set_mode(optimiser, "eval")
             gaps[:, place] = problem.gap(weights)
             etas[:, place] = [scale_of(optimiser) for optimiser in optimisers]
-            _switch(optimisers, True)
+            for optimiser in optimisers:
+                set_mode(optimiser, "train")
     return {
         "gap": gaps[:, -1],
         "eta": etas[:, -1],
         "knob": np.array(knobs),
         "gap_path": gaps,
         "eta_path": etas,
-        "status": np.where(np.isfinite(gaps[:, -1]), 0, DIVERGED).astype(np.int8),
+        "status": np.where(np.isfinite(gaps[:, -1]), Status.ALL_STEPS, Status.DIVERGED).astype(np.int8),
     }
-
-
-def _switch(optimisers: "Sequence[Optimizer]", on: bool) -> None:
-    for optimiser in optimisers:
-        training_mode(optimiser, on)
 
 
 class _Problem:
     """f and its gradient on the weights ``(c, d, k)`` of all cells of a tile."""
 
     def __init__(self, body: LogisticBody, points: Sequence[dict[str, Any]]) -> None:
-        import torch
-
         name, self.batch, self.l2 = points[0]["data"], points[0]["batch"], body.l2
         table = load_table(name)
         self.x, self.y = torch.from_numpy(table.x), torch.from_numpy(table.y)
         self.labels = torch.nn.functional.one_hot(self.y, table.classes).to(self.x.dtype)
         self.shape, self.best = (self.x.shape[1], table.classes), optimum(name, body.l2).value
-        scales = torch.tensor([point.get("feature_scale", 1.0) for point in points], dtype=self.x.dtype)
+        scales = torch.tensor([point["feature_scale"] for point in points], dtype=self.x.dtype)
         self.units = scales[:, None, None].repeat(1, self.shape[0], 1)
         self.units[:, -1] = 1.0
-        self.loss_scale = torch.tensor([point.get("loss_scale", 1.0) for point in points], dtype=self.x.dtype)
+        self.loss_scale = torch.tensor([point["loss_scale"] for point in points], dtype=self.x.dtype)
         seeds = [point.get("seed", 0) for point in points]
         self.distinct = sorted(set(seeds))
         self.place = torch.tensor([self.distinct.index(seed) for seed in seeds])
         self.epoch, self.order = -1, torch.empty(0)
 
-    def gradient(self, weights: "Tensor", step: int) -> "Tensor":
+    def gradient(self, weights: Tensor, step: int) -> Tensor:
         """Of q f on the batch of this step, ``(c, d, k)``."""
         scaled = self.units * weights
         if self.batch:
@@ -198,20 +182,16 @@ class _Problem:
         mean = x.mT @ residual / x.shape[-2]
         return self.loss_scale[:, None, None] * self.units * (mean + self.l2 * scaled)
 
-    def gap(self, weights: "Tensor") -> np.ndarray:
+    def gap(self, weights: Tensor) -> np.ndarray:
         """f - f* ``(c,)``; rounding may leave it at -1e-16, which reads 0."""
-        import torch
-
         scaled = self.units * weights.detach()
         scores = self.x @ scaled
         right = scores.gather(2, self.y[None, :, None].expand(len(scores), -1, 1)).squeeze(2)
         value = (scores.logsumexp(-1) - right).mean(-1) + 0.5 * self.l2 * scaled.square().sum((1, 2))
         return torch.where(value < self.best, 0.0, value - self.best).numpy()
 
-    def _batch(self, step: int) -> "Tensor":
+    def _batch(self, step: int) -> Tensor:
         """Samples of this step for each distinct seed ``(seeds, batch)``; each epoch has an order of its own."""
-        from lemmata.draws import cell_seeds, permutation
-
         n = len(self.x)
         per_epoch = n // self.batch
         epoch, place = divmod(step, per_epoch)

@@ -9,24 +9,22 @@ arXiv 2306.06101. D-Adaptation: Defazio, Mishchenko 2023, arXiv 2301.07733. Sche
 Mishchenko, Khaled, Cutkosky 2024, arXiv 2405.15682.
 """
 
+import dataclasses
 import importlib.util
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lemmata.lab.claims import NotMeasurable
-from lemmata.lab.old_experiment import Paper
+import torch
+import xarray as xr
+from torch.optim import Optimizer
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from torch.optim import Optimizer
+from lemmata.claims import NotMeasurable
+from lemmata.optim import AdaGradPP, AdamPP
+from lemmata.parameters import parameter
+from lemmata.sweep import Body, Grid
 
-PAPER = Paper(
-    "Tao, Yuan, Zhou, Cao, Gu 2024",
-    "Towards Simple and Provable Parameter-Free Adaptive Gradient Methods",
-    "2412.19444",
-)
 SOURCE = "Tao et al. 2024, abstract"
 
 RATE, SCALE = "learning rate", "first scale"
@@ -51,7 +49,7 @@ class Method:
     name: str
     label: str
     knob: str
-    build: "Callable[..., Optimizer]"
+    build: Callable[..., Optimizer]
     peer: str = ""
 
     def __call__(
@@ -62,55 +60,47 @@ class Method:
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
         decoupled: bool = False,
-    ) -> "Optimizer":
+    ) -> Optimizer:
         """The optimiser; ``decoupled`` takes the weight decay from the parameters instead of adding it to gradients."""
         return self.build(params, knob, betas=betas, weight_decay=weight_decay, decoupled=decoupled)
 
 
-def _adam(params: Any, lr: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
-    import torch
-
+def _adam(params: Any, lr: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
     kind = torch.optim.AdamW if decoupled else torch.optim.Adam
     return kind(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
 
-def _adagrad(params: Any, lr: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
-    import torch
-
+def _adagrad(params: Any, lr: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
     if decoupled and weight_decay:
         raise ValueError("torch's Adagrad has no decoupled weight decay; leave adagrad out, or take weight decay 0")
     return torch.optim.Adagrad(params, lr=lr, weight_decay=weight_decay)
 
 
-def _adagrad_pp(params: Any, eta0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
-    from lemmata.optim import AdaGradPP
-
+def _adagrad_pp(params: Any, eta0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
     return AdaGradPP(params, eta0=eta0, weight_decay=weight_decay, decoupled_weight_decay=decoupled)
 
 
-def _adam_pp(**options: Any) -> "Callable[..., Optimizer]":
-    def build(params: Any, eta0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
-        from lemmata.optim import AdamPP
-
+def _adam_pp(**options: Any) -> Callable[..., Optimizer]:
+    def build(params: Any, eta0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
         decay: dict[str, Any] = {"weight_decay": weight_decay, "decoupled_weight_decay": decoupled}
         return AdamPP(params, betas=betas, eta0=eta0, **decay, **options)
 
     return build
 
 
-def _prodigy(params: Any, d0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
+def _prodigy(params: Any, d0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
     from prodigyopt import Prodigy
 
     return Prodigy(params, lr=1.0, betas=betas, weight_decay=weight_decay, decouple=decoupled, d0=d0)
 
 
-def _dadapt_adam(params: Any, d0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
+def _dadapt_adam(params: Any, d0: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
     from dadaptation import DAdaptAdam
 
     return DAdaptAdam(params, lr=1.0, betas=betas, weight_decay=weight_decay, decouple=decoupled, d0=d0)
 
 
-def _schedule_free(params: Any, lr: float, *, betas: Any, weight_decay: float, decoupled: bool) -> "Optimizer":
+def _schedule_free(params: Any, lr: float, *, betas: Any, weight_decay: float, decoupled: bool) -> Optimizer:
     from schedulefree import AdamWScheduleFree
 
     return AdamWScheduleFree(params, lr=lr, betas=betas, weight_decay=weight_decay)
@@ -174,7 +164,7 @@ def knob_of(point: Mapping[str, Any], knobs: Knobs) -> float:
     return dict(knobs)[point["optimiser"]][point["tuning"]]
 
 
-def place_of(dataset: "xr.Dataset", optimiser: str, knob: float) -> int:
+def place_of(dataset: xr.Dataset, optimiser: str, knob: float) -> int:
     """Where on the axis ``tuning`` of a dataset an optimiser's knob has this value.
 
     Raises:
@@ -190,17 +180,40 @@ def place_of(dataset: "xr.Dataset", optimiser: str, knob: float) -> int:
     raise NotMeasurable(f"needs {optimiser} with {METHODS[optimiser].knob} {knob:g}, which was not run")
 
 
-def scale_of(optimiser: "Optimizer") -> float:
+def scale_of(optimiser: Optimizer) -> float:
     """The distance scale that a method has reached, eta or d; NaN for one that has none. Waits for the device."""
-    from lemmata.optim import AdaGradPP, AdamPP
-
     if isinstance(optimiser, AdaGradPP | AdamPP):
         return float(optimiser.eta)
     return float(optimiser.param_groups[0].get("d", math.nan))
 
 
-def training_mode(optimiser: "Optimizer", on: bool) -> None:
-    """Switch Schedule-Free between the point of its gradients and its average; nothing for all others."""
-    switch = getattr(optimiser, "train" if on else "eval", None)
-    if switch is not None:
-        switch()
+@dataclass(frozen=True, kw_only=True)
+class Compared(Body):
+    """A body whose cells differ in their optimiser and in the value of its one knob.
+
+    Args:
+        knobs: values by optimiser.
+    """
+
+    optimiser: str = parameter("optimiser", str, choices=tuple(METHODS), default="adam++", per_cell=True)
+    tuning: int = parameter("place in the method's grid of knob values", int, least=0, default=0, per_cell=True)
+    knobs: Knobs = ()
+
+    def at(self, changes: Mapping[str, Any]) -> Body:
+        """As every body; a size may also change the values of the knobs, and further fields that are no parameters."""
+        parameters = self.parameters()
+        own = {name: value for name, value in changes.items() if name not in parameters and name in vars(self)}
+        rest = {name: value for name, value in changes.items() if name not in own}
+        return super(Compared, dataclasses.replace(self, **own)).at(rest)
+
+    def check(self, grid: Grid) -> None:
+        """Refuses, before anything runs, optimisers that are not installed and knobs that have no such value."""
+        super().check(grid)
+        axes = {axis.name: axis.values for axis in grid.axes}
+        check_methods(axes.get("optimiser", (self.optimiser,)), self.knobs)
+        check_tuning(axes.get("tuning", (self.tuning,)), self.knobs)
+
+    def knob(self, point: Mapping[str, Any]) -> float:
+        """The value of the knob at a point."""
+        chosen = {"optimiser": self.optimiser, "tuning": self.tuning, **point}
+        return knob_of(chosen, self.knobs)

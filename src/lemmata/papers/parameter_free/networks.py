@@ -6,197 +6,182 @@ scikit-learn's digits, with a constant multiplier and with one that falls to 0 a
 Adam over its learning rates spans the range from useless to best.
 """
 
-from typing import TYPE_CHECKING
+import numpy as np
+import xarray as xr
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
-from lemmata.lab.claims import Claim, Finding, NotMeasurable, at, converged
-from lemmata.lab.old_experiment import SIZES, Experiment, Option
-from lemmata.papers.parameter_free.digits_networks import NETS, SCHEDULES, DigitsBody
-from lemmata.papers.parameter_free.methods import DEFAULT_SCALE, PAPER, PEERS, PLUS, SOURCE, Knobs, place_of
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-    from lemmata.sweep import Grid
+from lemmata.claims import Finding, NotMeasurable, all_of, at, at_least, at_most, claim, count_at_most, need
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.parameter_free.compared_networks import SCHEDULES
+from lemmata.papers.parameter_free.digits_networks import NETS, DigitsBody
+from lemmata.papers.parameter_free.figures import by_net_and_schedule, look
+from lemmata.papers.parameter_free.methods import DEFAULT_SCALE, METHODS, PEERS, PLUS, SOURCE, Knobs, place_of
+from lemmata.report.style import RC, new_figure
+from lemmata.status import Status
 
 LEVELS = {"cnn": (0.975, 0.975), "transformer": (0.90, 0.935)}
 """Test accuracy that the ++ methods exceed at η₀ below 1e-7 and from there on, set by a study before this one."""
+_SCALES = (*PLUS, "adam++max", "adam++literal", "prodigy", "dadapt-adam")
+KNOBS: Knobs = (
+    *((name, (1e-8, 1e-6, 1e-4, 1e-2)) for name in _SCALES),
+    ("adam", (1e-4, 1e-3, 3e-3, 3e-2)),
+    ("schedule-free", (1e-4, 1e-3, 1e-2, 3e-2)),
+)
+"""Values by optimiser; the first of the ++ methods is far below any sensible guess."""
+FINE: Knobs = (
+    *((name, (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)) for name in _SCALES),
+    *((name, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)) for name in ("adam", "schedule-free")),
+)
+SIZES = {
+    "smoke": Size(net=NETS, schedule=SCHEDULES[:1], optimiser=("adam++", "adam"), tuning=(1, 3), epochs=4,
+                  changes={"records": 2}),
+    "laptop": Size(net=NETS, schedule=SCHEDULES, optimiser=(*PLUS, "adam", "prodigy"), tuning=tuple(range(4)), seeds=3),
+    "paper": Size(
+        net=NETS,
+        schedule=SCHEDULES,
+        optimiser=(*PLUS, "adam++max", "adam++literal", "adam", *PEERS),
+        tuning=tuple(range(7)),
+        epochs=60,
+        seeds=10,
+        changes={"knobs": FINE, "records": 20},
+    ),
+}  # fmt: skip
 
 
-def knobs(size: str) -> Knobs:
-    """Values by optimiser; the first of the ++ methods is far below any sensible guess."""
-    scales: tuple[float, ...] = (1e-8, 1e-6, 1e-4, 1e-2)
-    rates: dict[str, tuple[float, ...]] = {
-        "adam": (1e-4, 1e-3, 3e-3, 3e-2),
-        "schedule-free": (1e-4, 1e-3, 1e-2, 3e-2),
-    }
-    if size == "paper":
-        scales = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-        rates = dict.fromkeys(rates, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
-    own = dict.fromkeys((*PLUS, "adam++max", "adam++literal", "prodigy", "dadapt-adam"), scales)
-    return tuple({**own, **rates}.items())
+def _accuracy(data: xr.Dataset, schedule: str) -> xr.DataArray:
+    """After the last step, mean over seeds ``(net, optimiser, tuning)``; 0 where a seed diverged."""
+    kept = at(data.isel(step=-1), schedule=schedule)
+    return kept.accuracy.where(kept.status == Status.ALL_STEPS, 0.0).mean("seed")
 
 
-def grid(size: str) -> "Grid":
-    """The points at each size."""
-    from lemmata.sweep import Axis, Grid
-
-    schedules, optimisers, tunings, seeds = {
-        "smoke": (SCHEDULES[:1], ("adam++", "adam"), (1, 3), 1),
-        "laptop": (SCHEDULES, (*PLUS, "adam", "prodigy"), range(4), 3),
-        "paper": (SCHEDULES, (*PLUS, "adam++max", "adam++literal", "adam", *PEERS), range(7), 10),
-    }[size]
-    return Grid(
-        (
-            Axis("net", NETS, long_name="network"),
-            Axis("schedule", schedules, long_name="schedule"),
-            Axis("optimiser", optimisers, long_name="optimiser"),
-            Axis("tuning", tuple(tunings), long_name="place in the method's grid of knob values"),
-            Axis("seed", tuple(range(seeds)), long_name="seed"),
-        )
-    )
-
-
-def body(size: str, *, epochs: int | None = None) -> DigitsBody:
-    """Trainings at a size: 4, 15 or 60 epochs unless ``epochs`` says otherwise."""
-    default = {"smoke": 4, "laptop": 15, "paper": 60}[size]
-    return DigitsBody(knobs(size), default if epochs is None else epochs)
-
-
-# -- claims ----------------------------------------------------------------------------------------------------------
-
-
-def _accuracy(dataset: "xr.Dataset", schedule: str) -> "xr.DataArray":
-    """Mean over seeds ``(net, optimiser, tuning)``; 0 where a seed diverged."""
-    kept = at(dataset, schedule=schedule)
-    return kept["accuracy"].where(kept["status"] == 0, 0.0).mean("seed")
-
-
-def _own(accuracy: "xr.DataArray") -> "xr.DataArray":
-    names = [name for name in accuracy["optimiser"].values if name in PLUS]
-    if not names or accuracy.sizes["tuning"] < 2:
-        raise NotMeasurable("needs a ++ method at two values of η₀ or more")
+def _own(accuracy: xr.DataArray) -> xr.DataArray:
+    names = [name for name in accuracy.optimiser.values if name in PLUS]
+    if not names:
+        raise NotMeasurable("needs a ++ method")
+    need(accuracy, tuning=2)
     return accuracy.sel(optimiser=names)
 
 
-def _any_first_scale(dataset: "xr.Dataset", schedule: str) -> Finding:
-    own = _own(_accuracy(dataset, schedule))
-    knob = dataset["knob"].isel(schedule=0, seed=0).sel(optimiser=own["optimiser"])
-    worst, holds, levels = [], True, []
-    for name in map(str, own["net"].values):
-        here, far = own.sel(net=name), knob.sel(net=name) < 1e-7
-        low, high = LEVELS[name]
-        holds = holds and not bool((here < far * (low - high) + high).any())
-        worst.append(f"{float(here.min()):.3f} ({name})")
-        levels.append(f"≥ {high}" + (f", {low} below η₀ = 1e-7" if low < high else "") + f" ({name})")
-    return Finding(
-        holds=holds,
-        measured="worst accuracy " + ", ".join(worst),
-        predicted="near the best for every η₀",
-        tolerance=", ".join(levels),
-    )
+def _any_first_scale(data: xr.Dataset, schedule: str) -> Finding:
+    own = _own(_accuracy(data, schedule))
+    far = data.knob.isel(schedule=0, seed=0).sel(optimiser=own.optimiser) < 1e-7
+    parts = []
+    for name in map(str, own.net.values):
+        (low, high), here = LEVELS[name], own.sel(net=name)
+        said = f"worst accuracy {{:.3f}} ({name})"
+        if low == high:
+            parts.append(at_least(high, here, where=f"({name})", format=said))
+        else:
+            near = here.where(~far.sel(net=name))
+            parts.append(at_least(high, near, where=f"({name})", format=said))
+            if bool(far.sel(net=name).any()):
+                deep = here.where(far.sel(net=name))
+                parts.append(at_least(low, deep, where="below η₀ = 1e-7", format="{:.3f} there below η₀ = 1e-7"))
+    return all_of(*parts, expected="near the best for every η₀")
 
 
-def any_first_scale_trains(dataset: "xr.Dataset") -> Finding:
+@claim("the ++ methods train well from every η₀", SOURCE, name="any-first-scale")
+def any_first_scale_trains(data: xr.Dataset) -> Finding:
     """The worst accuracy over methods and η₀, constant schedule, against :data:`LEVELS`."""
-    return _any_first_scale(dataset, "constant")
+    return _any_first_scale(data, "constant")
 
 
-def any_first_scale_trains_on_cosine(dataset: "xr.Dataset") -> Finding:
+@claim("the same under a cosine schedule", SOURCE, name="any-on-cosine")
+def any_first_scale_trains_on_cosine(data: xr.Dataset) -> Finding:
     """The same under the cosine schedule, which ends while a small η still grows."""
-    return _any_first_scale(dataset, "cosine")
+    return _any_first_scale(data, "cosine")
 
 
-def flatter_than_adam(dataset: "xr.Dataset") -> Finding:
+@claim("η₀ matters less than Adam's learning rate", SOURCE)
+def flatter_than_adam(data: xr.Dataset) -> Finding:
     """The range of accuracy over η₀ against that over Adam's learning rates."""
-    accuracy = _accuracy(dataset, "constant")
-    spread = accuracy.max("tuning") - accuracy.min("tuning")
-    own, adam = _own(accuracy), at(spread.to_dataset(name="spread"), optimiser="adam")["spread"]
+    accuracy = _accuracy(data, "constant")
+    adam = at(accuracy, optimiser="adam")
+    adam, own = adam.max("tuning") - adam.min("tuning"), _own(accuracy)
     widest = (own.max("tuning") - own.min("tuning")).max("optimiser")
-    return Finding(
-        holds=bool((adam >= 3 * widest).all()),
-        measured=f"range ≤ {float(widest.max()):.3f} over η₀, ≥ {float(adam.min()):.3f} over learning rates",
-        predicted="flat over η₀",
-        tolerance="three times flatter for each network",
-    )
+    said = f"range ≤ {float(widest.max()):.3f} over η₀, ≥ {float(adam.min()):.3f} over learning rates"
+    return at_least(3, adam / widest, expected="flat over η₀", where="times flatter, each network", format=said)
 
 
-def _below_adam(dataset: "xr.Dataset", schedule: str) -> Finding:
-    accuracy = _accuracy(dataset, schedule)
-    best = at(accuracy.to_dataset(name="accuracy"), optimiser="adam")["accuracy"].max("tuning")
-    below = best - accuracy.sel(optimiser="adam++").isel(tuning=place_of(dataset, "adam++", DEFAULT_SCALE))
-    found = {str(name): float(below.sel(net=name)) for name in below["net"].values}
-    return Finding(
-        holds=all(value <= 0.01 for value in found.values()),
-        measured=", ".join(f"{value:+.3f} ({name})" for name, value in found.items()),
-        predicted="0",
-        tolerance="at most 0.010 below the best learning rate",
-    )
+def _below_adam(data: xr.Dataset, schedule: str) -> Finding:
+    accuracy = _accuracy(data, schedule)
+    own = at(accuracy, optimiser="adam++").isel(tuning=place_of(data, "adam++", DEFAULT_SCALE))
+    below = at(accuracy, optimiser="adam").max("tuning") - own
+    said = ", ".join(f"{float(below.sel(net=name)):+.3f} ({name})" for name in below.net.values)
+    return at_most(0.01, below, expected="0", where="below the best learning rate", format=said)
 
 
-def matches_tuned_adam(dataset: "xr.Dataset") -> Finding:
+@claim("Adam++ as it comes matches Adam at its best", SOURCE)
+def matches_tuned_adam(data: xr.Dataset) -> Finding:
     """Accuracy at η₀ = 1e-6 against Adam's best, constant schedule."""
-    return _below_adam(dataset, "constant")
+    return _below_adam(data, "constant")
 
 
-def matches_tuned_adam_on_cosine(dataset: "xr.Dataset") -> Finding:
+@claim("so it does under a cosine schedule", SOURCE, name="matches-on-cosine")
+def matches_tuned_adam_on_cosine(data: xr.Dataset) -> Finding:
     """Accuracy at η₀ = 1e-6 against Adam's best, cosine schedule."""
-    return _below_adam(dataset, "cosine")
+    return _below_adam(data, "cosine")
 
 
-def all_end(dataset: "xr.Dataset") -> Finding:
+@claim("every run ends", SOURCE, ALL)
+def all_end(data: xr.Dataset) -> Finding:
     """No run may diverge."""
-    kept = converged(dataset)
-    return Finding(
-        holds=not kept.left_out,
-        measured=f"{sum(kept.left_out.values())} of {kept.usable.size} diverged",
-        predicted="none diverges",
-    )
+    return count_at_most(0, data.status == Status.DIVERGED, "runs", expected="none diverges")
 
 
 CLAIMS = (
-    Claim("all-end", "every run ends", SOURCE, all_end, SIZES),
-    Claim("any-first-scale", "the ++ methods train well from every η₀", SOURCE, any_first_scale_trains),
-    Claim("any-on-cosine", "the same under a cosine schedule", SOURCE, any_first_scale_trains_on_cosine),
-    Claim("flatter-than-adam", "η₀ matters less than Adam's learning rate", SOURCE, flatter_than_adam),
-    Claim("matches-tuned-adam", "Adam++ as it comes matches Adam at its best", SOURCE, matches_tuned_adam),
-    Claim("matches-on-cosine", "so it does under a cosine schedule", SOURCE, matches_tuned_adam_on_cosine),
+    all_end,
+    any_first_scale_trains,
+    any_first_scale_trains_on_cosine,
+    flatter_than_adam,
+    matches_tuned_adam,
+    matches_tuned_adam_on_cosine,
 )
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
-
-
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
-    """Test error against knob; rows: networks, columns: schedules."""
-    from lemmata.papers.parameter_free.figures import by_net_and_schedule
-
+def figures(data: xr.Dataset) -> dict[str, Figure]:
+    """Test error against knob; training beside test error along the steps."""
+    last = data.isel(step=-1)
     title = "Networks on digits: any first scale trains, unless a cosine ends before η has grown"
-    return {"networks": by_net_and_schedule(dataset["accuracy"], dataset["status"], dataset["knob"], title, 1 / 359)}
+    errors = by_net_and_schedule(last.accuracy, last.status, last.knob, title, 1 / 359)
+    return {"networks": errors, "curves": training_beside_test(data)}
 
 
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Nothing: no prediction is made without running."""
-    import xarray as xr
+def training_beside_test(data: xr.Dataset) -> Figure:
+    """Training loss and test loss along the steps: is it less over-fitting, or faster optimisation?
 
-    return xr.Dataset()
+    Adam++ and AdaGrad++ at their default η₀, Adam at the learning rate with the best final accuracy; constant schedule.
+    """
+    part = at(data, schedule=str(data.schedule.values[0]))
+    chosen = [name for name in ("adam++", "adagrad++", "adam") if name in part.optimiser.values]
+    with rc_context(RC):
+        title = "Training beside test loss: the gap between the two lines of a colour is over-fitting"
+        figure, axes = new_figure(1, part.sizes["net"], title=title, sharey=True)
+        for ax, net in zip(axes[0], part.net.values):
+            for name in chosen:
+                here = part.sel(net=net, optimiser=name)
+                place, said = _shown(here, name)
+                one = here.isel(tuning=place).mean("seed")
+                style = look(name)
+                ax.plot(one.step, one.test_loss, label=f"{METHODS[name].label}, {said}: test", **style)
+                ax.plot(one.step, one.train_loss, label="training", **{**style, "ls": ":", "lw": 1.4, "mfc": "white"})
+            ax.set_yscale("log")
+            ax.set_xlabel("steps t")
+            ax.set_title(f"{net}, {part.schedule.values} schedule")
+        axes[0, 0].set_ylabel("cross entropy, mean over seeds")
+        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return figure
 
 
-EXPERIMENT = Experiment(
-    name="parameter-free-networks",
-    paper=PAPER,
-    shows="A CNN and a transformer on digits: any first scale trains, few learning rates of Adam do.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    options=(
-        Option("net", str, "cnn or transformer"),
-        Option("schedule", str, "constant or cosine"),
-        Option("optimiser", str, "optimisers to compare"),
-        Option("tuning", int, "places in each method's grid of knob values, from 0"),
-        Option("epochs", int, "passes through the data, from 1", axis=False),
-    ),
-    seconds={"smoke": 3, "laptop": 300, "paper": 7000},
-)
+def _shown(here: xr.Dataset, name: str) -> tuple[int, str]:
+    """Place of the knob that is drawn, and its value in words."""
+    knob = here.knob.isel(seed=0).values
+    if name in PLUS:
+        place = int(np.abs(np.log(knob / DEFAULT_SCALE)).argmin())
+    else:
+        place = int(here.accuracy.isel(step=-1).mean("seed").fillna(0).argmax())
+    return place, f"{'η₀' if name in PLUS else 'rate'} {knob[place]:.0e}"
+
+
+EXPERIMENT = Experiment(DigitsBody(knobs=KNOBS), SIZES, claims=CLAIMS, figures=figures)

@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import draw, train
 from lemmata.papers.simclr import theory
 from lemmata.parameters import Parameter
-from lemmata.probes.probe import named
+from lemmata.probes.shipped import named
 from lemmata.sweep import Body, Grid, Variable
 from lemmata.sweep.bodies.of_run import TrainingBody
 
@@ -116,7 +116,7 @@ class FineTuning(Body):
         if name in _HERE:
             return self.start if name == "start" else None
         if name == "direct_init":
-            return self.finetuning.net.init
+            return self.finetuning.value("init")
         run = self._goes_to(name)[0]
         return TrainingBody(getattr(self, run)).value(name)
 
@@ -135,8 +135,8 @@ class FineTuning(Body):
         body, r = self.at(point), self.pretraining.net.filters
         pre, most = body.pretraining.data, self.label_counts[-1]
         held = pre.numbers_per_cell(r, body.pretraining.coordinates)
-        matrix = 3 * int(pre.d) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
-        return 8 * (held + matrix + 8 * most * (most + 2 * pre.pairs + 2 * r) + 2048 * r) + 2**18
+        matrix = 3 * int(body.pretraining.value("d")) ** 2 if body.start == "spectral" and not pre.compresses(r) else 0
+        return 8 * (held + matrix + 8 * most * (most + 2 * body.pretraining.value("pairs") + 2 * r) + 2048 * r) + 2**18
 
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         """Expected time of one tile, from two of its cells trained for few steps and for twice as many."""
@@ -233,9 +233,9 @@ class FineTuning(Body):
     def _without_training(self, pre: Run, sample: Any) -> Tensor:
         """The filters of the other starts, made from the same random ones."""
 
-        random = sample.filters / per_cell(pre.net.init, sample.filters)
+        random = sample.filters / per_cell(pre.value("init"), sample.filters)
         if self.start == "direct":
-            return random * self.finetuning.net.init
+            return random * self.finetuning.value("init")
         if self.start == "spectral":
             first, second = (side.cpu().numpy() for side in sample.view_vectors())
             matrix = theory.power_matrix(first, second, negatives=getattr(pre.objective, "negatives", "first"))
@@ -254,7 +254,7 @@ class FineTuning(Body):
 
         run = tune.at({"n": n})
         keys = cell_seeds(tune.seed_root, seeds, tune.device)
-        sample = run.data.beside(keys, filters, drawn=self.label_counts[-1])
+        sample = cast(Any, run.data).beside(keys, filters, drawn=self.label_counts[-1])
         trained = train(dataclasses.replace(run, probes=("test_loss",)), seeds, sample=sample)
         found = {probe.name: probe.measure(trained.final).cpu().numpy() for probe in named(tune.probes)}
         last = named(("test_loss",))[0].measure(trained.final)

@@ -92,6 +92,11 @@ class ByAxis(Body):
         body, (rest,) = self._of([point])
         return body.bytes_per_cell(rest)
 
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """The body's that the point names."""
+        body, (rest,) = self._of([dict(point)])
+        return body.in_use(rest)
+
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         """The body's that the points name."""
         body, rest = self._of(points)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.dynamics import native
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
 from lemmata.parameters import Parameter, parameters_of
-from lemmata.probes.probe import named
+from lemmata.probes.shipped import named
 from lemmata.status import Status
 from lemmata.sweep.body import SEED, Body, Variable
 from lemmata.sweep.grid import Grid
@@ -68,6 +69,8 @@ class TrainingBody(Body):
 
     def value(self, name: str) -> Any:
         """What a parameter of the run or of a part is set to."""
+        if name == "seed":
+            return 0
         part = self.cell.axes().get(name)
         if part is not None:
             return getattr(getattr(self.cell, part) if part else self.cell, name, None)
@@ -87,10 +90,8 @@ class TrainingBody(Body):
     def shape_axes(self, grid: Grid) -> tuple[str, ...]:
         """Axes that change tensor shapes; ``d`` is one of them unless coordinates are compressed in every cell."""
         self.check(grid)
-        names = [name for name in grid.names if not self.cell.is_value(name)]
-        if "d" in names and self._compressed_everywhere(grid):
-            names.remove("d")
-        return tuple(names)
+        compressed = self._compressed_everywhere(grid)
+        return tuple(name for name in grid.names if not self.cell.is_value(name, compressed=compressed))
 
     def check(self, grid: Grid) -> None:
         """Raises ``ValueError`` for an axis the run does not have, or a value outside its range."""
@@ -113,6 +114,10 @@ class TrainingBody(Body):
         once, twice = self._time(points, few), self._time(points, 2 * few)
         per_step = max(0.0, twice - once) / few
         return once + per_step * (self.cell.steps - few)
+
+    def in_use(self, point: Mapping[str, Any]) -> str:
+        """What takes the steps on this machine: the engine, and compiled code or PyTorch."""
+        return native.in_use(self.cell.at(point))
 
     def run(self, points: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
         """One tile."""

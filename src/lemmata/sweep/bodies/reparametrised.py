@@ -48,5 +48,8 @@ class Reparametrised:
     def estimate_seconds(self, points: Sequence[dict[str, Any]]) -> float:
         return self.body.estimate_seconds([self.change(point) for point in points])
 
+    def in_use(self, point: dict[str, Any]) -> str:
+        return self.body.in_use(self.change(point)) if hasattr(self.body, "in_use") else ""
+
     def run(self, points: Sequence[dict[str, Any]]) -> "Mapping[str, np.ndarray]":
         return self.body.run([self.change(point) for point in points])

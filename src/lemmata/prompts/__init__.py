@@ -1,0 +1,1 @@
+"""In-context prompts and their ground truth, drawn anew at each step from per-cell counters."""

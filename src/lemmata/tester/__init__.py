@@ -1,0 +1,1 @@
+"""The theorem tester: a conjecture in, a verdict with an honest interval out."""
