@@ -9,20 +9,23 @@ PAPER = Paper(
 )
 EXPERIMENTS = {
     "mean-field-depth": Entry(
-        "depth", "A Transformer of L layers is 1/L from its limit in depth, all along training.", smoke=1, laptop=15, paper=600
+        "depth", "A Transformer of L layers is 1/L from its limit in depth, all along training.",
+        smoke=1, laptop=15, paper=600,
     ),
     "mean-field-width": Entry(
         "width", "M particles a layer are 1/√M from their limit, while every particle moves by as much.",
         smoke=1, laptop=30, paper=3000,
     ),
     "mean-field-bound": Entry(
-        "bound", "One constant bounds the distance to the limit over all depths and widths.", smoke=1, laptop=30, paper=2000
+        "bound", "One constant bounds the distance to the limit over all depths and widths.",
+        smoke=1, laptop=30, paper=2000,
     ),
     "mean-field-start": Entry(
         "start", "At the start depth averages too, unless layers share their draws.", smoke=1, laptop=10, paper=200
     ),
     "mean-field-decay": Entry(
-        "decay", "The risk a flow ends at vanishes with the weight decay, faster than its bound.", smoke=1, laptop=60, paper=3000
+        "decay", "The risk a flow ends at vanishes with the weight decay, faster than its bound.",
+        smoke=1, laptop=60, paper=3000,
     ),
     "mean-field-threshold": Entry(
         "threshold", "Labels of pure noise are fitted once there are enough particles.", smoke=1, laptop=40, paper=600

@@ -21,7 +21,8 @@ RUN = Coupled(layers=8, reference_layers=8, reference_particles=256, times=(0.0,
 _WEIGHTS, _PARTS = ("mean-field", "lazy", "standard"), ("both", "attention", "feed-forward")
 SIZES = {
     "smoke": Size(
-        parametrisation=_WEIGHTS, parts=("both",), particles=(2, 4), reference_particles=8, layers=2, reference_layers=2,
+        parametrisation=_WEIGHTS, parts=("both",),
+        particles=(2, 4), layers=2, reference_layers=2, reference_particles=8,
         seeds=2, changes={"times": (0.0, 1.0)},
     ),
     "laptop": Size(parametrisation=_WEIGHTS, parts=_PARTS, particles=(2, 4, 8, 16, 32), block=(0, 1, 2, 3), seeds=8),

@@ -1,9 +1,9 @@
 """Clouds: which distances between clouds of particles fall with M, and how the particles themselves move.
 
-Between two independent clouds of a layer's starts the Wasserstein distance falls like M^(−1/P) in P = 41 dimensions, that
-is hardly; the sliced one falls like M^(−1/2), at the start and between a network and its reference after training. So
-the sliced distance, or the distance of coupled particles, tells whether measures converge. Derived here, for the measures
-of Gao et al. 2024, arXiv 2410.23610, section 3.2; rates: Fournier, Guillin 2015, arXiv 1312.2128.
+Between two independent clouds of a layer's starts the Wasserstein distance falls like M^(−1/P) in P = 41 dimensions,
+that is hardly; the sliced one falls like M^(−1/2), at the start and between a network and its reference after training.
+So the sliced distance, or that of coupled particles, tells whether measures converge. Derived here, for the measures of
+Gao et al. 2024, arXiv 2410.23610, section 3.2; rates: Fournier, Guillin 2015, arXiv 1312.2128.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,12 @@ class Clouds(Coupled):
 RUN = Clouds(layers=4, reference_layers=4, reference_particles=512, times=(0.0, 10.0))
 SIZES = {
     "smoke": Size(
-        particles=(2, 4, 8), reference_particles=16, layers=2, reference_layers=2, seeds=2, changes={"times": (0.0, 1.0)}
+        particles=(2, 4, 8),
+        reference_particles=16,
+        layers=2,
+        reference_layers=2,
+        seeds=2,
+        changes={"times": (0.0, 1.0)},
     ),
     "laptop": Size(particles=(8, 16, 32, 64, 128), seeds=8),
     "paper": Size(particles=(16, 32, 64, 128, 256, 512), reference_particles=4096, seeds=32),

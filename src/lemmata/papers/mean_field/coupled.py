@@ -36,10 +36,8 @@ _SEEN = {
 class Coupled(Network):
     """Members of one reference."""
 
-    reference_layers: int = parameter("layers of the reference", int, units="layers", least=1, scale="log", default=8)
-    reference_particles: int = parameter(
-        "particles per layer of the reference", int, units="particles", least=1, scale="log", default=512
-    )
+    reference_layers: int = parameter("layers of the reference", int, least=1, scale="log", default=8)
+    reference_particles: int = parameter("particles per layer of the reference", int, least=1, scale="log", default=512)
     block: int = parameter("block of the reference's particles", int, least=0, per_cell=True, default=0)
 
     def __post_init__(self) -> None:

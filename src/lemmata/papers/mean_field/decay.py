@@ -23,7 +23,9 @@ RUN = Flowing(
 )  # fmt: skip
 _DECAYS = (0.0, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 SIZES = {
-    "smoke": Size(decay=(0.0, 1e-2, 1e-1), layers=2, particles=4, evaluations=60, seeds=2, changes={"times": (1.0, 100.0)}),
+    "smoke": Size(
+        decay=(0.0, 1e-2, 1e-1), layers=2, particles=4, evaluations=60, seeds=2, changes={"times": (1.0, 100.0)}
+    ),
     "laptop": Size(half_step=(0.5, 1.0), decay=_DECAYS, seeds=6),
     "paper": Size(half_step=(0.5, 1.0), decay=(*_DECAYS, 3e-5, 1e-4), evaluations=50_000, seeds=24),
 }

@@ -37,10 +37,8 @@ _PARTS: dict[str, tuple[str, ...]] = {"both": ("f", "h"), "attention": ("f",), "
 class Network(Body):
     """A network of particles, its prompts and its flow; what is measured along it is a subclass's."""
 
-    layers: int = parameter("layers L", int, units="layers", least=1, most=4096, scale="log", default=8)
-    particles: int = parameter(
-        "particles per layer M", int, units="particles", least=1, most=65536, scale="log", default=16
-    )
+    layers: int = parameter("layers L", int, least=1, most=4096, scale="log", default=8)
+    particles: int = parameter("particles per layer M", int, least=1, most=65536, scale="log", default=16)
     prompts: int = parameter("prompts S", int, units="prompts", least=1, default=32)
     tokens: int = parameter("tokens of a prompt n", int, units="tokens", least=2, default=6)
     features: int = parameter("features of a token", int, least=1, default=2)
@@ -103,7 +101,7 @@ class Network(Body):
         given = self.prompts, self.tokens, self.features, self.variance, self.targets, self.ones
         tokens, targets = task.prompts(seeds, *given)
         readout = task.readout(self.tokens, self.width).to(self.device)
-        return ParticleEnergy(self.transformer, tokens, targets, readout, torch.as_tensor(decay, device=self.device))
+        return ParticleEnergy(self.transformer, tokens, targets, readout, torch.as_tensor(decay, dtype=torch.float64, device=self.device))
 
     def start(self, seeds: Tensor, layers: int, particles: int, first: Tensor | int = 0) -> Tensor:
         """Particles at s = 0, ``(c, L, M, P)`` float64."""

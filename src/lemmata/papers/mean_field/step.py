@@ -1,8 +1,8 @@
 """The best step: with mean-field weights it is the same at all widths and depths, with standard ones it shrinks.
 
 A network is trained for a fixed number of updates at each of many steps; the best leaves the smallest risk. The flow
-moves a particle by Δs · LM · ∂Q/∂β, so that Δs is free of L and M; standard weights η without 1/(LM), at a plain learning
-rate, need rates like 1/(LM). Derived here; compare Yang et al. 2022, arXiv 2203.03466, for width.
+moves a particle by Δs · LM · ∂Q/∂β, so that Δs is free of L and M; standard weights η without 1/(LM), at a plain
+learning rate, need rates like 1/(LM). Derived here; compare Yang et al. 2022, arXiv 2203.03466, for width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,8 @@ SIZES = {
         parametrisation=_WEIGHTS, layers=(2, 4), particles=(2, 4), step=(0.1, 1.0), updates=3, seeds=2
     ),
     "laptop": Size(
-        parametrisation=_WEIGHTS, layers=(2, 8, 32), particles=(4, 16, 64), step=tuple(2.0**k for k in range(-12, 5)), seeds=4
+        parametrisation=_WEIGHTS, layers=(2, 8, 32), particles=(4, 16, 64), seeds=4,
+        step=tuple(2.0**k for k in range(-12, 5)),
     ),
     "paper": Size(
         parametrisation=_WEIGHTS, optimiser=("sgd", "adam"), layers=(2, 4, 8, 16, 32, 64), particles=(4, 16, 64, 256),
@@ -86,7 +87,7 @@ def best_step(data: xr.Dataset) -> xr.DataArray:
     if not bool(whole.all()):
         raise NotMeasurable("some networks diverge at every step")
     found = data.step.isel(step=finite.fillna(np.inf).argmin("step"))
-    return found.reset_coords(drop=True).drop_vars("step").assign_attrs(long_name="best step Δs", units="1")
+    return found.reset_coords(drop=True).rename("best_step").assign_attrs(long_name="best step Δs", units="1")
 
 
 def _slopes(data: xr.Dataset, weights: str, low: float, high: float, expected: str) -> Finding:

@@ -20,7 +20,8 @@ RUN = Coupled(layers=8, reference_layers=8, reference_particles=512, times=(0.0,
 _BLOCKS = tuple(range(6))
 SIZES = {
     "smoke": Size(
-        half_step=(0.5,), particles=(2, 4, 8), block=(0, 1), reference_particles=32, layers=2, reference_layers=2, seeds=2,
+        half_step=(0.5,), particles=(2, 4, 8), block=(0, 1), reference_particles=32, layers=2, reference_layers=2,
+        seeds=2,
         changes={"times": (0.0, 1.0)},
     ),
     "laptop": Size(half_step=(0.5, 1.0), particles=(2, 4, 8, 16, 32, 64), block=_BLOCKS, seeds=16),
