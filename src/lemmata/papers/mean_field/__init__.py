@@ -41,8 +41,12 @@ EXPERIMENTS = {
         "step", "The best step of the flow does not depend on width or depth; with standard weights it does.",
         smoke=1, laptop=60, paper=3000,
     ),
+    "mean-field-particles": Entry(
+        "particles", "The particles themselves along training, over depth, and what they learn.",
+        smoke=1, laptop=15, paper=600,
+    ),
     "mean-field-clouds": Entry(
-        "clouds", "The particles themselves, as they move; and which distances between clouds see them converge.",
+        "clouds", "Which distances between clouds of particles see their measures converge.",
         smoke=1, laptop=15, paper=300,
     ),
 }  # fmt: skip

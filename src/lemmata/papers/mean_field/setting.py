@@ -101,7 +101,9 @@ class Network(Body):
         given = self.prompts, self.tokens, self.features, self.variance, self.targets, self.ones
         tokens, targets = task.prompts(seeds, *given)
         readout = task.readout(self.tokens, self.width).to(self.device)
-        return ParticleEnergy(self.transformer, tokens, targets, readout, torch.as_tensor(decay, dtype=torch.float64, device=self.device))
+        return ParticleEnergy(
+            self.transformer, tokens, targets, readout, torch.as_tensor(decay, dtype=torch.float64, device=self.device)
+        )
 
     def start(self, seeds: Tensor, layers: int, particles: int, first: Tensor | int = 0) -> Tensor:
         """Particles at s = 0, ``(c, L, M, P)`` float64."""
