@@ -1,6 +1,7 @@
 """AdamWPP in a Hugging Face Trainer: hand over the optimiser and a schedule; ``lr`` stays 1.
 
-Runs on a small GPT-2 with random tokens; put your model and data in their place. Needs transformers and accelerate.
+Runs on a small GPT-2 with random tokens; put your model and data in their place. Needs ``pip install
+'lemmata[examples]'``.
 """
 
 import sys

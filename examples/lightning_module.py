@@ -1,6 +1,6 @@
 """AdamPP in a LightningModule: return it from ``configure_optimizers`` and log its effective learning rate.
 
-Needs lightning.
+Needs ``pip install 'lemmata[examples]'``.
 """
 
 import lightning

@@ -43,6 +43,7 @@ _CONTENTS = {
     "Run": "lemmata.dynamics.run",
     "GD": "lemmata.dynamics.rules",
     "TorchRule": "lemmata.dynamics.rules",
+    "ParameterFree": "lemmata.dynamics.parameter_free",
     "train": "lemmata.dynamics.train",
     "Status": "lemmata.dynamics.stopping",
     "Until": "lemmata.dynamics.stopping",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from lemmata.data.pairs import SignalNoisePairs as SignalNoisePairs
     from lemmata.data.signal_noise import SignalNoise as SignalNoise
     from lemmata.data.two_signals import TwoSignals as TwoSignals
+    from lemmata.dynamics.parameter_free import ParameterFree as ParameterFree
     from lemmata.dynamics.rules import GD as GD
     from lemmata.dynamics.rules import TorchRule as TorchRule
     from lemmata.dynamics.run import Run as Run

@@ -17,7 +17,16 @@ from tests.oracles.multimodal import contrastive_training
 @pytest.mark.parametrize("modality", ["single", "multi"])
 @pytest.mark.parametrize("negatives", ["opposite", "all"])
 @pytest.mark.parametrize(
-    "options", [{}, {"tau": 0.6}, {"stop_gradient": False}, {"normalise": True}], ids=["dot", "tau", "keys", "cosine"]
+    "options",
+    [
+        {},
+        {"tau": 0.6},
+        {"tau": 0.2, "divide_by_m": True},
+        {"stop_gradient": False},
+        {"normalise": True},
+        {"similarity": "summed"},
+    ],
+    ids=["dot", "tau", "divided", "keys", "cosine", "summed"],
 )
 def test_training_is_what_anyone_would_write(modality, negatives, options):
     data = PairedSignalNoise(n=6, d=50, signal=2.0, modality=modality, negatives=negatives, signal_ratio=1.5)
@@ -26,8 +35,10 @@ def test_training_is_what_anyone_would_write(modality, negatives, options):
     lifted = sample.lift(60, cell_seeds(1, range(2)))
     trained = lm.train(run, range(2), sample=sample)
     keywords = {"detach": options.get("stop_gradient", True), "cosine": options.get("normalise", False)}
+    keywords["patchwise"] = options.get("similarity") != "summed"
+    tau = options.get("tau", 1.0) * (4 if "divide_by_m" in options else 1)
     for cell in range(2):
-        filters, losses = contrastive_training(lifted, cell, 12, 0.01, tau=options.get("tau", 1.0), **keywords)
+        filters, losses = contrastive_training(lifted, cell, 12, 0.01, tau=tau, **keywords)
         assert relative(trained.records["train_loss"][cell], losses) < 1e-12
         assert relative(trained.final.products.A[cell], filters @ lifted.vectors[cell].mT) < 1e-11
 

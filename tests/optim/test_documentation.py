@@ -3,16 +3,28 @@
 import re
 from pathlib import Path
 
+from lemmata.optim import AdaGradPP, AdamPP
 from lemmata.papers.parameter_free.theory import growth_steps
 
-PAGE = (Path(__file__).parents[2] / "docs" / "optimisers.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "optimisers.md").read_text()
 
 
-def test_every_python_block_runs():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "docs/optimisers.md", "exec"), {})
+def _blocks(text):
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_every_python_block_runs_when_pasted_alone():
+    readme = [block for block in _blocks((ROOT / "README.md").read_text()) if "lemmata.optim" in block]
+    assert readme
+    assert _blocks(PAGE)
+    for block in (*_blocks(PAGE), *readme):
+        exec(compile(block, "page", "exec"), {})
+
+
+def test_the_condition_of_the_rate_is_said_where_the_methods_are():
+    for text in (PAGE, AdamPP.__doc__, AdaGradPP.__doc__):
+        assert "conditional on bounded iterates" in " ".join(text.split())
 
 
 def test_growth_phase_numbers():

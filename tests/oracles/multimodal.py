@@ -3,7 +3,7 @@
 import torch
 
 
-def info_nce(weights, first, second, negatives_from, mask, tau, detach=True, cosine=False):
+def info_nce(weights, first, second, negatives_from, mask, tau, detach=True, cosine=False, patchwise=True):
     """-mean_i log share of the positive, of queries (n patches-lists) ``first`` with keys ``second``.
 
     weights: (query filters, positive-key filters, negative-key filters), (m, d) each.
@@ -11,7 +11,8 @@ def info_nce(weights, first, second, negatives_from, mask, tau, detach=True, cos
     """
 
     def features(w, patches):
-        h = sum(torch.relu(w @ patch) for patch in patches)
+        of_patches = [torch.relu(w @ patch) for patch in patches]
+        h = torch.cat(of_patches) if patchwise else sum(of_patches)
         return h / h.norm() if cosine else h
 
     def key(w, patches):
@@ -35,7 +36,7 @@ def samples(sample, cell, modality, augmented=False):
     return [[sample.labels[cell, i] * vectors[0], vectors[start + i]] for i in range(n)]
 
 
-def contrastive_training(sample, cell, steps, eta, tau=1.0, detach=True, cosine=False):
+def contrastive_training(sample, cell, steps, eta, tau=1.0, detach=True, cosine=False, patchwise=True):
     """Filters (g, m, d) and the losses of all steps, by autograd and plain gradient descent."""
     weights = [w.clone().requires_grad_() for w in sample.filters[cell]]
     mask, losses = sample.negatives[cell], []
@@ -43,12 +44,12 @@ def contrastive_training(sample, cell, steps, eta, tau=1.0, detach=True, cosine=
     for _ in range(steps):
         if len(weights) == 1:
             w, augmented = weights[0], samples(sample, cell, 0, augmented=True)
-            loss = info_nce((w, w, w), views[0], augmented, views[0], mask, tau, detach, cosine)
+            loss = info_nce((w, w, w), views[0], augmented, views[0], mask, tau, detach, cosine, patchwise)
         else:
             loss = sum(
                 info_nce(
                     (weights[g], weights[1 - g], weights[1 - g]),
-                    views[g], views[1 - g], views[1 - g], mask, tau, detach, cosine,
+                    views[g], views[1 - g], views[1 - g], mask, tau, detach, cosine, patchwise,
                 )
                 for g in range(2)
             )  # fmt: skip

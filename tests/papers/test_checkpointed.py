@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from lemmata.lab.old_experiment import find
+from lemmata.lab.find import find
 from lemmata.lab.run_folder import conclude
-from lemmata.papers.parameter_free import checkpointed_training as checkpointed
+from lemmata.loops import loop
+from lemmata.loops.launch import CHECKPOINT
 from lemmata.papers.parameter_free import cifar as cifar
 from lemmata.papers.parameter_free import gpt2 as gpt2
 from lemmata.report.style import save
@@ -42,7 +43,7 @@ def in_a_process_killed_at(step, body, point, scratch):
     """Train in a child that kills itself when it has taken so many steps; no handler, no tidying up."""
     child = os.fork()
     if child == 0:
-        taken, real = 0, checkpointed.Training.step
+        taken, real = 0, loop.Training.step
 
         def fatal(self, at):
             nonlocal taken
@@ -51,7 +52,7 @@ def in_a_process_killed_at(step, body, point, scratch):
             real(self, at)
             taken += 1
 
-        checkpointed.Training.step = fatal
+        loop.Training.step = fatal
         try:
             body.run([point], scratch=scratch)
         finally:
@@ -66,11 +67,11 @@ def test_killed_twice_it_goes_on_bit_for_bit(name, folders, tmp_path, monkeypatc
     body, point = body_of(name, folders, checkpoint_every=3), POINTS[name]
     whole = body.run([point])
     in_a_process_killed_at(4, body, point, tmp_path)
-    assert torch.load(tmp_path / checkpointed.CHECKPOINT)["step"] == 3
+    assert torch.load(tmp_path / CHECKPOINT)["step"] == 3
     in_a_process_killed_at(5, body, point, tmp_path)
-    assert torch.load(tmp_path / checkpointed.CHECKPOINT)["step"] == 6
-    steps, real = [], checkpointed.Training.step
-    monkeypatch.setattr(checkpointed.Training, "step", lambda self, at: (steps.append(at), real(self, at)))
+    assert torch.load(tmp_path / CHECKPOINT)["step"] == 6
+    steps, real = [], loop.Training.step
+    monkeypatch.setattr(loop.Training, "step", lambda self, at: (steps.append(at), real(self, at)))
     resumed = body.run([point], scratch=tmp_path)
     assert steps[0] == 6
     for key in whole:
@@ -85,22 +86,21 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(folders, tmp
     def breaks_at_the_second(kept, path):
         written.append(kept["step"])
         if len(written) == 2:
-            path.write_bytes(b"half")
+            path.write(b"half")
             raise KeyboardInterrupt
         real(kept, path)
 
     monkeypatch.setattr(torch, "save", breaks_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         body.run([point], scratch=tmp_path)
-    assert torch.load(tmp_path / checkpointed.CHECKPOINT)["step"] == 3
+    assert torch.load(tmp_path / CHECKPOINT)["step"] == 3
     monkeypatch.setattr(torch, "save", real)
     np.testing.assert_array_equal(body.run([point], scratch=tmp_path)["loss"], body.run([point])["loss"])
 
 
 def test_pieces_of_a_batch_add_up_to_it(folders):
     body, point = body_of("gpt2", folders), POINTS["gpt2"]
-    in_pieces = dataclasses.replace(body, recipe=dataclasses.replace(body.recipe, micro_batch=3))
-    whole = dataclasses.replace(body, recipe=dataclasses.replace(body.recipe, micro_batch=8))
+    in_pieces, whole = body.at({"micro_batch": 3}), body.at({"micro_batch": 8})
     np.testing.assert_allclose(in_pieces.run([point])["loss"], whole.run([point])["loss"], rtol=1e-5)
 
 
@@ -142,8 +142,9 @@ def test_missing_data_is_one_sentence_with_what_to_download(name, folders, tmp_p
     experiment = find(f"parameter-free-{name}")
     source = {"cifar": "uoft-cs/cifar10", "gpt2": "Skylion007/openwebtext"}[name]
     for changes in ({}, {"data": str(tmp_path)}):
+        body, grid = experiment.configure("paper", changes)
         with pytest.raises(ValueError, match=source) as refusal:
-            experiment.configure("paper", changes)
+            body.check(grid)
         assert "--data DIR" in str(refusal.value)
         assert str(refusal.value).count(". ") == 0
 
@@ -151,8 +152,9 @@ def test_missing_data_is_one_sentence_with_what_to_download(name, folders, tmp_p
 def test_text_without_its_vocabulary_is_refused(folders, tmp_path):
     write_text(tmp_path, documents=4)
     (tmp_path / "tokenizer.json").unlink()
+    body, grid = find("parameter-free-gpt2").configure("smoke", {"data": str(tmp_path)})
     with pytest.raises(ValueError, match=r"tokenizer\.json; download it with 'hf download openai-community/gpt2"):
-        find("parameter-free-gpt2").configure("smoke", {"data": str(tmp_path)})
+        body.check(grid)
 
 
 @pytest.mark.parametrize(
@@ -160,14 +162,14 @@ def test_text_without_its_vocabulary_is_refused(folders, tmp_path):
     [
         ({"processes": 3}, ["3 processes", "16"]),
         ({"precision": "fp8"}, ["'fp8'", "bf16"]),
-        ({"steps": 0}, ["0 steps"]),
+        ({"steps": 0}, ["steps = 0"]),
         ({"net": ("alexnet",)}, ["'alexnet'", "vgg16"]),
     ],
 )
 def test_bad_options_are_refused(changes, words, folders):
     def configure():
         body, grid = find("parameter-free-cifar").configure("smoke", {"data": str(folders["cifar"]), **changes})
-        body.shape_axes(grid)
+        body.check(grid)
 
     with pytest.raises(ValueError, match=r"\w") as refusal:
         configure()
@@ -176,11 +178,11 @@ def test_bad_options_are_refused(changes, words, folders):
 
 def test_paper_sizes_are_the_recipes(folders):
     body, grid = find("parameter-free-cifar").configure("paper", {"data": str(folders["cifar"])})
-    assert body.recipe.steps == 200 * (50000 // 128)
+    assert body.steps == 200 * (50000 // 128)
     assert set(grid.names) == set(body.shape_axes(grid))
     assert grid.dims["net"] == 3
     language, _ = find("parameter-free-gpt2").configure("paper", {"data": str(folders["gpt2"])})
-    assert (language.recipe.batch, language.recipe.context, language.recipe.steps) == (480, 1024, 50000)
+    assert (language.batch, language.context, language.steps) == (480, 1024, 50000)
     multiplier = gpt2.schedule("cosine", 50000, 2000)
     assert multiplier(0) == pytest.approx(1 / 2001)
     assert multiplier(2000) == 1.0

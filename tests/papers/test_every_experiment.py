@@ -1,14 +1,17 @@
 """What holds for every experiment that ships: sizes grow, it runs small, no claim fails, its figures are drawn."""
 
+import io
 import os
 
+import numpy as np
 import pytest
 
 from lemmata.lab.card import SIZES
 from lemmata.lab.cards import cards
 from lemmata.lab.find import find
-from lemmata.lab.run_folder import conclude
+from lemmata.lab.run_folder import conclude, conclusions, drawn
 from lemmata.report.style import save
+from lemmata.status import Status
 from lemmata.sweep import sweep
 
 NEED_FILES = {"parameter-free-cifar", "parameter-free-gpt2", "fast-adversarial-cifar"}
@@ -29,18 +32,50 @@ def test_sizes_grow_and_the_card_knows_them(name):
         assert cells[0] <= 200
 
 
+def all_diverged(measured):
+    """Every cell diverged: NaN in all that is measured, and its status says so."""
+    broken = measured.copy(deep=True)
+    for name, variable in broken.data_vars.items():
+        if name.endswith("status"):
+            broken[name] = variable * 0 + Status.DIVERGED
+        elif variable.dtype.kind == "f":
+            broken[name] = variable * np.nan
+    return broken
+
+
+def all_zero(measured):
+    """Every number measured is 0, which no logarithm likes."""
+    return measured.map(lambda variable: variable * 0 if variable.dtype.kind == "f" else variable)
+
+
+def one_cell(measured):
+    """One value of every axis, kept as an axis."""
+    return measured.isel({name: [0] for name in measured.dims if name in measured.coords})
+
+
+def drawn_and_judged_all_the_same(experiment, measured):
+    """Figures are drawn and claims judged, whatever was measured; no claim holds on what does not exist."""
+    dataset, found = conclusions(experiment, measured, "laptop")
+    for figure in drawn(experiment, dataset).values():
+        figure.savefig(io.BytesIO(), format="png", dpi=40)
+    return found
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_at_size_smoke_and_no_claim_fails_there(name, tmp_path):
     experiment = find(name)
-    sweep(*experiment.configure("smoke"), tmp_path / "data.zarr", progress=False)
+    body, grid = experiment.configure("smoke")
+    sweep(body, grid, tmp_path / "data.zarr", progress=False)
     dataset, found = conclude(experiment, "smoke", tmp_path)
     assert bool(dataset["done"].all())
     failed = [verdict for verdict in found if verdict.holds is False]
     assert not failed, failed
-    for key, figure in experiment.figures(dataset).items():
+    for key, figure in drawn(experiment, dataset).items():
         assert figure.axes
         assert save(figure, tmp_path / f"{key}.png", dpi=60).stat().st_size > 3000
+    for damaged in (all_diverged(measured := dataset[list(body.variables)]), all_zero(measured), one_cell(measured)):
+        drawn_and_judged_all_the_same(experiment, damaged)
     kept = os.environ.get("LEMMATA_KEEP_FIGURES")  # a folder, to look at them
     if kept:
-        for key, figure in experiment.figures(dataset).items():
+        for key, figure in drawn(experiment, dataset).items():
             save(figure, f"{kept}/{name}-{key}.png", dpi=90)

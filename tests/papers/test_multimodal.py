@@ -170,7 +170,7 @@ def test_hues_are_the_colour_wheel():
 
 
 def test_colours_follow_their_laws(few):
-    cell = loop._Cell(dataclasses.replace(few, p=0.6), 0, None)
+    cell = loop.ColourTask(dataclasses.replace(few, p=0.6), 0)
     cell.key, cell.classes = loop.cell_seeds(0, [0], "cpu"), 5
     y = torch.arange(50_000) % 5
     own = {law: float((cell.colour(law, y) == y).double().mean()) for law in loop.TESTS}
@@ -193,7 +193,7 @@ def test_head_is_that_of_scikit_learn():
 
 def test_a_stopped_training_goes_on_where_it_was(few, tmp_path, monkeypatch):
     """Killed after every epoch in turn, resumed from the checkpoint: the same numbers as in one go."""
-    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY", 1)
     point = [{"p": 0.7, "pairing": "caption", "seed": 1}]
     whole = few.run(point)
     for epochs in (1, 2, 4):

@@ -7,15 +7,17 @@ import pytest
 import torch
 import xarray as xr
 
-from lemmata.lab.old_experiment import SIZES, find
+from lemmata.lab.card import SIZES
+from lemmata.lab.find import find
 from lemmata.lab.run_folder import conclude
+from lemmata.loops.loop import set_mode
 from lemmata.papers.parameter_free import convex as convex
 from lemmata.papers.parameter_free import digits_networks
 from lemmata.papers.parameter_free import logistic_optimum as minimum
 from lemmata.papers.parameter_free import logistic_regression as logistic
 from lemmata.papers.parameter_free import networks as networks
 from lemmata.papers.parameter_free import scale as scale
-from lemmata.papers.parameter_free.methods import METHODS, PEERS, knob_of, training_mode
+from lemmata.papers.parameter_free.methods import METHODS, PEERS, knob_of
 from lemmata.papers.parameter_free.theory import growth_steps
 from lemmata.report.style import save
 from lemmata.sweep import sweep
@@ -44,7 +46,7 @@ def train_one(point, steps, l2=1e-3):
         return torch.nn.functional.cross_entropy(x[rows] @ weights, y[rows]) + penalty
 
     optimiser = METHODS[point["optimiser"]]([weights], knob_of(point, KNOBS))
-    training_mode(optimiser, True)
+    set_mode(optimiser, "train")
     per_epoch = len(y) // point["batch"] if point["batch"] else 1
     for step in range(steps):
         rows = torch.arange(len(y))
@@ -54,7 +56,7 @@ def train_one(point, steps, l2=1e-3):
         optimiser.zero_grad()
         (point.get("loss_scale", 1.0) * loss(rows)).backward()
         optimiser.step()
-    training_mode(optimiser, False)
+    set_mode(optimiser, "eval")
     with torch.no_grad():
         return float(loss(torch.arange(len(y)))) - minimum.optimum(point["data"], l2).value
 
@@ -69,7 +71,7 @@ def test_body_equals_its_slow_twin(name):
         for seed in (0, 1)
         for extra in ({}, {"feature_scale": 3.0, "loss_scale": 0.5})
     ]
-    body = logistic.LogisticBody(KNOBS, steps=12)
+    body = logistic.LogisticBody(knobs=KNOBS, steps=12)
     for batch in (0, 100):
         here = [point for point in points if point["batch"] == batch]
         found = body.run(here)["gap"]
@@ -83,7 +85,7 @@ def test_seeds_share_the_training_that_draws_nothing_and_no_other():
         for batch in (0, 32)
         for seed in range(3)
     ]
-    body = logistic.LogisticBody(KNOBS, steps=5)
+    body = logistic.LogisticBody(knobs=KNOBS, steps=5)
     full, mini = body.run(points[:3])["gap"], body.run(points[3:])["gap"]
     assert len(set(full)) == 1
     assert len(set(mini)) == 3
@@ -119,7 +121,7 @@ def test_minimum_is_that_of_another_solver(name):
         ("parameter-free-convex", {"batch": (9999,)}, ["9999", "569"]),
         ("parameter-free-convex", {"steps": 0}, ["steps = 0"]),
         ("parameter-free-networks", {"epochs": 0}, ["epochs = 0"]),
-        ("parameter-free-scale", {"feature_scale": (-1.0,)}, ["-1", "positive"]),
+        ("parameter-free-scale", {"feature_scale": (-1.0,)}, ["-1", "above 0"]),
         ("parameter-free-networks", {"net": ("rnn",)}, ["'rnn'", "transformer"]),
         ("parameter-free-networks", {"schedule": ("step",)}, ["'step'", "cosine"]),
     ],
@@ -140,7 +142,7 @@ def test_a_missing_package_is_named_with_what_to_leave_out(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "prodigyopt" else real(name))
     body, grid = find("parameter-free-convex").configure("laptop")
     with pytest.raises(ValueError, match=r"prodigyopt .*lemmata\[bench\]") as refusal:
-        body.shape_axes(grid)
+        body.check(grid)
     assert "--optimiser adagrad++ adam++" in str(refusal.value)
     assert not {"prodigy"} & set(str(refusal.value).split("--optimiser")[1].split())
 
@@ -159,7 +161,7 @@ def convex_table():
         "adagrad": (0.26, 0.032, 0.0095, 0.0024, 0.0006, 0.0074, 0.13),
     }
     gap = np.array(list(rows.values()))[None, None, :, :, None]
-    knob = np.array([dict(convex.knobs("laptop"))[name] for name in rows])[None, None, :, :, None]
+    knob = np.array([dict(convex.KNOBS)[name] for name in rows])[None, None, :, :, None]
     eta = np.where(np.array(list(rows))[:, None] == "adam++literal", 40.0, 0.4) * np.ones((1, 1, 6, 7, 1))[..., 0]
     dims = ("data", "batch", "optimiser", "tuning", "seed")
     dataset = xr.Dataset(
@@ -169,8 +171,14 @@ def convex_table():
             "eta": (dims, eta[..., None]),
             "status": (dims, np.zeros(gap.shape, int)),
         },
-        {"data": ["breast_cancer"], "batch": [32], "optimiser": list(rows), "tuning": range(7), "seed": [0]},
-        {"configuration": '{"l2": 1e-3}'},
+        {
+            "data": ["breast_cancer"],
+            "batch": [32],
+            "optimiser": list(rows),
+            "tuning": range(7),
+            "seed": [0],
+            "l2": 1e-3,
+        },
     )
     return dataset.merge(convex.predict(dataset))
 
@@ -223,9 +231,9 @@ def test_growth_along_the_predicted_path_holds_and_a_faster_one_fails():
 @pytest.mark.parametrize("name", ["parameter-free-convex", "parameter-free-scale", "parameter-free-networks"])
 def test_each_runs_at_size_smoke_and_its_claims_hold(name, tmp_path):
     experiment = find(name)
-    cells = [experiment.grid(size).cells for size in SIZES]
+    cells = [experiment.configure(size)[1].cells for size in SIZES]
     assert cells == sorted(cells)
-    assert not set(PEERS) & set(experiment.grid("smoke").axes[2].values)
+    assert not set(PEERS) & set(experiment.sizes["smoke"].axes["optimiser"])
     body, grid = experiment.configure("smoke")
     sweep(body, grid, tmp_path / "data.zarr", progress=False)
     dataset, found = conclude(experiment, "smoke", tmp_path)
@@ -238,19 +246,19 @@ def test_each_runs_at_size_smoke_and_its_claims_hold(name, tmp_path):
 
 
 def test_a_network_cell_does_not_know_its_neighbours():
-    body = digits_networks.DigitsBody(networks.knobs("smoke"), epochs=1)
+    body = digits_networks.DigitsBody(knobs=networks.KNOBS, epochs=1)
     points = [
         {"net": "transformer", "schedule": "cosine", "optimiser": "adam++", "tuning": 3, "seed": seed}
         for seed in (0, 1)
     ]
     both, alone = body.run(points), body.run(points[1:])
-    assert both["train_loss"][1] == alone["train_loss"][0] != both["train_loss"][0]
+    assert both["train_loss"][1, -1] == alone["train_loss"][0, -1] != both["train_loss"][0, -1]
 
 
 def test_scale_moves_the_minimiser_and_not_the_minimum():
     """With W in units of 1/s the loss is the same number, so the gap after many steps of a scale-free method is too."""
-    body = logistic.LogisticBody((("adam", (1.0,)),), steps=1)
-    point = {"data": "breast_cancer", "batch": 0, "optimiser": "adam", "tuning": 0}
+    body = logistic.LogisticBody(knobs=(("adam", (1.0,)),), steps=1)
+    point = {"data": "breast_cancer", "batch": 0, "optimiser": "adam", "tuning": 0, "loss_scale": 1.0}
     problem = logistic._Problem(body, [point | {"feature_scale": s} for s in (1.0, 0.01)])
     at = torch.tensor(minimum.optimum("breast_cancer", 1e-3).at)
     np.testing.assert_allclose(problem.gap(torch.stack([at, at]) / problem.units), 0, atol=1e-12)

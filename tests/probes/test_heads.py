@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from lemmata.draws import cell_seeds, normal
 from lemmata.nets.patch_encoder import PatchEncoder
 from lemmata.objectives.info_nce import InfoNCE
 from lemmata.probes import encoders
+from lemmata.probes.downstream import Downstream
 from lemmata.probes.heads import FeatureLaw, fit_head
 from lemmata.probes.probe import Probe
 from tests.laws import sampled
@@ -120,7 +120,7 @@ def test_probes_are_what_their_formulas_say(trained):
 def test_a_run_of_one_modality_has_no_second():
     run = lm.Run(
         PairedSignalNoise(n=6, d=50, signal=2.0), PatchEncoder(3, init=0.1), InfoNCE(), lm.GD(0.01), steps=2,
-        probes=("encoder_signal_2", "encoder_noise_2", Probe("e", partial(encoders.downstream_error, modality=1))),
+        probes=("encoder_signal_2", "encoder_noise_2", Probe("e", Downstream(modality=1))),
     )  # fmt: skip
     assert all(values.isnan().all() for values in lm.train(run, range(2)).records.values())
 

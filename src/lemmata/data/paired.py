@@ -11,6 +11,7 @@ seed hold the same first modality and the same initial filters for it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -36,6 +37,7 @@ class PairedSample(Sample):
         negatives: ``(c, n, n)`` bool, True where sample j is a negative of sample i; never on the diagonal.
         noise_scale: ``(c, g)``, standard deviation of a noise coordinate.
         augment_scale: ``(c,)``, standard deviation of a coordinate of eps.
+        dimensions: ``(c, g)``, the ambient dimensions d and d2 of a patch, in whatever coordinates.
         avoids: the vectors that the noise is orthogonal to.
     """
 
@@ -45,7 +47,14 @@ class PairedSample(Sample):
     negatives: Tensor
     noise_scale: Tensor
     augment_scale: Tensor
+    dimensions: Tensor
     avoids: tuple[int, ...]
+
+    @cached_property
+    def classes(self) -> Tensor:
+        """Which class the signal patch of a sample is of, plus or minus, ``(c, 1, n, 2)``."""
+        positive = (self.signal.sign > 0).to(self.vectors.dtype)
+        return torch.stack([positive, 1 - positive], -1)
 
     @property
     def modalities(self) -> int:
@@ -75,7 +84,7 @@ class PairedSignalNoise:
         sigma_p: standard deviation of a noise coordinate of the first modality, above 0; sigma_p2: of the second.
         sigma_aug: standard deviation of a coordinate of the augmentation, at least 0.
         d2: dimension of a patch of the second modality; None is d.
-        noise: ``"orthogonal"`` to the signal, or ``"isotropic"``; augmentations likewise.
+        noise: ``"isotropic"`` as in the paper, or ``"orthogonal"`` to the signal; augmentations likewise.
         negatives: ``"opposite"`` contrasts a sample with those of the other label (the theory), ``"all"`` with all
             others (the practice).
         negatives_count: that many of them, drawn once for every sample; None takes all.
@@ -103,8 +112,8 @@ class PairedSignalNoise:
     d2: int | Tensor | None = parameter(
         "dimension d̃ of the second modality, d if not given", int, least=2, scale="log", optional=True, default=None
     )
-    noise: Literal["orthogonal", "isotropic"] = parameter(
-        "noise against the signal", str, choices=("orthogonal", "isotropic"), default="orthogonal"
+    noise: Literal["isotropic", "orthogonal"] = parameter(
+        "noise against the signal", str, choices=("isotropic", "orthogonal"), default="isotropic"
     )
     negatives: Literal["opposite", "all"] = parameter(
         "negatives, of the other label or all others", str, choices=("opposite", "all"), default="opposite"
@@ -182,6 +191,9 @@ class PairedSignalNoise:
             negatives=self._negatives(seeds, truth),
             noise_scale=torch.stack(scales[: vectors.shape[1]], 1),
             augment_scale=ones * torch.as_tensor(self.sigma_aug, dtype=torch.float64),
+            dimensions=torch.stack(
+                [ones * self.d, ones * (self.d if self.d2 is None else self.d2)][: vectors.shape[1]], 1
+            ),
             avoids=(0,) if self.noise == "orthogonal" else (),
         )
 

@@ -124,7 +124,7 @@ class GD(Rule):
         """eta ``(c,)`` of every cell."""
         curvature = engine.sample.curvature
         if isinstance(self.step_size, str):
-            return self.c * engine.net.stable_step(curvature) * engine.objective.step_scale
+            return self.c * engine.net.stable_step(curvature) * engine.objective.step_scale(engine.net)
         return torch.ones_like(curvature) * self.step_size
 
     def view(self, seeds: Tensor, step: int, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,8 +202,8 @@ class TorchRule(Rule):
     """A coordinate-wise optimiser of ``torch.optim``, on the direct engine.
 
     Args:
-        optimizer: its name, e.g. ``"Adam"``. One that couples coordinates (LBFGS, Muon, a global distance) would couple
-            the cells of a tile, and is refused.
+        optimizer: its name, e.g. ``"Adam"``. One that couples coordinates (LBFGS, Muon) would couple the cells of a
+            tile and is refused; AdamPP has a rule of its own, :class:`~lemmata.ParameterFree`.
         lr: learning rate, above 0, the same in every cell of a tile.
         options: further arguments, as ``(name, value)`` pairs.
 

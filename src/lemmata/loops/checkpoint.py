@@ -45,4 +45,5 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | Non
     except FileNotFoundError:
         return None
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}); remove it to begin again") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(f"{path} cannot be read as a checkpoint ({reason}); remove it to begin again") from error

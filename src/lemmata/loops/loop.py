@@ -51,8 +51,8 @@ class Alone:
 
     num_processes, process_index, is_main_process = 1, 0, True
 
-    def __init__(self) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, device: torch.device | str | None = None) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def prepare(self, *things: Any) -> tuple[Any, ...]:
         """The model and the optimiser as they are."""
@@ -115,6 +115,19 @@ class Training:
         self.model, self.stepper = among.prepare(task.model, self.optimiser)
         set_mode(self.optimiser, "train")
 
+    def run(self) -> History:
+        """All steps that are left; see :func:`train` for what is returned."""
+        for step in range(self.first, self.plan.steps):
+            self.step(step)
+            if step + 1 in self.plan.record:
+                self.record()
+                if not all(math.isfinite(self.history[name][-1]) for name in self.task.scores_of):
+                    break
+            if (step + 1) % self.plan.checkpoint_every == 0:
+                self.save(step + 1)
+        self.among.free_memory()
+        return {name: padded(values, len(self.plan.record)) for name, values in self.history.items()}
+
     def step(self, step: int) -> None:
         """One update: the rows of this process in pieces of ``micro_batch``, their gradients added."""
         share = self.task.rows(step) // self.among.num_processes
@@ -172,17 +185,7 @@ def train(
         Score or reading → values at the recorded steps; NaN from the step on at which a score was not finite.
     """
     among = company(plan.precision, processes)
-    one = Training(make(among.device), plan, among, path)
-    for step in range(one.first, plan.steps):
-        one.step(step)
-        if step + 1 in plan.record:
-            one.record()
-            if not all(math.isfinite(one.history[name][-1]) for name in one.task.scores_of):
-                break
-        if (step + 1) % plan.checkpoint_every == 0:
-            one.save(step + 1)
-    among.free_memory()
-    return {name: padded(values, len(plan.record)) for name, values in one.history.items()}
+    return Training(make(among.device), plan, among, path).run()
 
 
 def padded(values: Sequence[float], length: int) -> list[float]:

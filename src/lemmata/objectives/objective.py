@@ -114,8 +114,7 @@ class Objective:
         """
         raise TypeError(f"{type(self).__name__} has fresh vectors and no fresh_gradient; write it, as its base says")
 
-    @property
-    def step_scale(self) -> float | Tensor:
+    def step_scale(self, net: Net) -> float | Tensor:
         """What the network's stable step is multiplied by: 1 for a loss whose slope in the output is at most 1."""
         return 1.0
 

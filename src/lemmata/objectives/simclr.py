@@ -17,6 +17,7 @@ from torch import Tensor
 from lemmata.cells import per_cell
 from lemmata.data.pairs import PairSample
 from lemmata.data.sample import Sample
+from lemmata.nets.net import Net
 from lemmata.objectives.objective import Gradient, Objective, Products
 from lemmata.parameters import check, parameter
 
@@ -51,8 +52,7 @@ class SimCLR(Objective):
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def step_scale(self) -> float | Tensor:
+    def step_scale(self, net: Net) -> float | Tensor:
         """tau: the similarities, and with them the curvature, are divided by it.
 
         Raises:

@@ -24,6 +24,9 @@ class AdaGradPP(DistanceOptimizer):
     It keeps two tensors per parameter (AdaGrad: one). What to read off when training stalls: see
     :class:`lemmata.optim.AdamPP`, whose arguments of the same name mean the same.
 
+    The O(1/sqrt(T)) rate of the paper (convex, average weighted by eta) is conditional on bounded iterates: its bound
+    contains the largest distance to the optimum along the path, and ``eta_T``.
+
     Args:
         params: parameters, or groups of them.
         lr: the multiplier c.

@@ -39,9 +39,13 @@ class AdamPP(DistanceOptimizer):
     bfloat16 rounding, or ``eta0`` far too small. An ``eta`` far above the RMS size of the weights means that it ran
     away (``eta`` never falls): set ``max_eta`` or ``growth_rate``. ``eta`` NaN: a gradient was not finite.
 
+    The O(1/sqrt(T)) rate of the paper (convex, eta-weighted average, ``momentum_decay`` < 1) is conditional on bounded
+    iterates: its bound contains the largest distance to the optimum along the path, and ``eta_T``.
+
     Args:
         params: parameters, or groups of them; a group's own ``lr`` keeps its ratio to the others exactly.
-        lr: the multiplier c; 0.5 to 4 works alike in the paper, its theory wants at most 1. Schedulers act on it.
+        lr: the multiplier c, at least 0; 0.5 to 4 works alike in the paper, its theory wants at most 1. Schedulers act
+            on it. A warning is given once where it is below 0.1 and eta has not moved after 200 steps.
         betas: decay of the first and second moments, in [0, 1).
         eps: added to ``s_t``; positive.
         weight_decay: at least 0; coupled (added to the gradient) unless ``decoupled_weight_decay``.
@@ -62,11 +66,12 @@ class AdamPP(DistanceOptimizer):
         capturable: keeps every scalar on the device, for CUDA graphs and ``torch.compile(optimizer.step)``.
         differentiable: lets autograd go through :meth:`step`.
         process_group: where each rank holds its own shard of the parameters: sums the squared distance and d over
-            this group, in one all-reduce a step. Under DDP leave it out: all ranks compute the same.
+            this group, in one all-reduce a step. Under DDP leave it out: all ranks compute the same. Inside a
+            ``ZeroRedundancyOptimizer`` it is taken from there.
 
     Raises:
         ValueError: an option out of range, or options that exclude each other.
-        RuntimeError: from :meth:`step`, for sparse gradients.
+        RuntimeError: from :meth:`step`, for sparse gradients, or a parameter that was cut or extended without its state.
 
     References:
         Tao, Yuan, Zhou, Cao, Gu (2024), arXiv 2412.19444. Decoupled decay: Loshchilov, Hutter (2019), arXiv 1711.05101.

@@ -1,9 +1,9 @@
 """The probes that come with Lemmata, gathered from the files that hold them, and how a run names them."""
 
-from lemmata.probes import alignment, encoders, feature_learning, generalisation, learning, loss_of_law
+from lemmata.probes import alignment, downstream, encoders, feature_learning, generalisation, learning, loss_of_law
 from lemmata.probes.probe import Probe
 
-_FILES = (learning, generalisation, loss_of_law, encoders, feature_learning, alignment)
+_FILES = (learning, generalisation, loss_of_law, encoders, downstream, feature_learning, alignment)
 
 PROBES: dict[str, Probe] = {probe.name: probe for file in _FILES for probe in file.PROBES}
 

@@ -102,10 +102,6 @@ class Around(Body):
         )
         return inner and "scratch" in signature(self.run).parameters
 
-    def versions(self) -> dict[str, str]:
-        """The body's."""
-        return self.body.versions()
-
     def inside(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """A point as the body is given it: without what is this one's own."""
         own = parameters_of(self)

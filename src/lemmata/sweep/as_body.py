@@ -56,10 +56,10 @@ class Undeclared(Around):
         """Nothing."""
         return {}
 
+    def in_use(self, point: Any) -> str:
+        """What the body says, if it says anything."""
+        return self.body.in_use(point) if hasattr(self.body, "in_use") else ""
+
     def labels(self) -> dict[str, Parameter]:
         """Nothing."""
-        return {}
-
-    def versions(self) -> dict[str, str]:
-        """None."""
         return {}

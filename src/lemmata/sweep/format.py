@@ -102,7 +102,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "lemmata": lemmata.__version__,
-        "versions": json.dumps([{**versions_of(plan.body), "cells": 0}]),
+        "versions": json.dumps([{**versions_of(plan), "cells": 0}]),
         "wall_seconds": 0.0,
         **kept,
         "configuration": json.dumps(configuration),

@@ -171,7 +171,7 @@ def _resume(path: Path, plan: Plan, cells_per_tile: int | None, repair: bool, mi
     _mend(path, bad)
     strike(path, bad_derived(path, attributes))
     done = int(np.asarray(zarr.open_array(path / "done", mode="r")[...]).sum())
-    entries = begun(json.loads(attributes["versions"]), versions_of(plan.body), done, mix_versions, path)
+    entries = begun(json.loads(attributes["versions"]), versions_of(plan), done, mix_versions, path)
     if entries != json.loads(attributes["versions"]):
         seal(path, lambda attributes: attributes.update(versions=json.dumps(entries)))
     if same:
@@ -191,6 +191,7 @@ def _create(path: Path, plan: Plan) -> None:
             path.rmdir()  # empty; not every file system renames over it
         fresh.rename(path)
     except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
         raise _unwritable(path, error) from error
 
 

@@ -120,14 +120,18 @@ def _events(
         pending = target.pending()
         if pending:
             started = time.monotonic()
+            with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
+                session = _Session(target, report, pool)
+                try:
+                    yield from session.run(pending)
+                except BaseException:
+                    with suppress(OSError):  # a full disk is told of already
+                        target.end_session(time.monotonic() - started)
+                    raise
             try:
-                with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
-                    yield from _Session(target, report, pool).run(pending)
-            except BaseException:
-                with suppress(OSError):  # a full disk is told of already
-                    target.end_session(time.monotonic() - started)
-                raise
-            target.end_session(time.monotonic() - started)
+                target.end_session(time.monotonic() - started)
+            except OSError as error:
+                raise session.unwritten(error) from error
         if path is not None:
             shutil.rmtree(scratch_folder(path), ignore_errors=True)
         yield target.dataset()
@@ -232,8 +236,12 @@ class _Session:
             try:
                 writing.result()
             except OSError as error:
-                why = error.strerror or error
-                raise SweepError(f"cannot write {self.target.path} ({why}); make room, {self._kept()}") from error
+                raise self.unwritten(error) from error
+
+    def unwritten(self, error: OSError) -> SweepError:
+        """What is said when results cannot be written any more."""
+        kept = self._kept().replace("run again", "make room and run again")
+        return SweepError(f"cannot write {self.target.path} ({error.strerror or error}); {kept}")
 
     def _keep(self, tile: Tile, arrays: dict[str, Any]) -> None:
         self.target.write(tile, arrays)

@@ -1,4 +1,4 @@
-"""Predictions for one-nearest-neighbour against Monte Carlo, closed forms and the reference values of the derivation."""
+"""Predictions for one-nearest-neighbour against Monte Carlo, closed forms and reference values."""
 
 import math
 
@@ -50,7 +50,7 @@ REFERENCE = [
 
 
 def by_fine_sums(xi1, xi2, n, d):
-    """The same integrals with 6000 midpoints in the angle and 6 points an e-fold: slow, and nothing in common but them."""
+    """The same integrals with 6000 midpoints in the angle and 6 points an e-fold: slow, and nothing else in common."""
     angle = (np.arange(6000) + 0.5) * math.pi / 6000
     w = np.sin(angle) ** (d - 2)
     w /= w.sum()

@@ -171,11 +171,11 @@ def error_from_kappa(kappa: ArrayLike, active: ArrayLike = ACTIVE) -> NDArray:
     ∫ φ(c) Q(ψ⁻¹(√(κ/(2p)) + ψ(c))) dc, a sum of positive terms: the relative error is below 1e-4 down to 1e-100.
 
     Args:
-        kappa: κ ≥ 0, any shape.
+        kappa: κ ≥ 0, any shape; where it is NaN, so is the error.
         active: p in (0, 1), broadcast against ``kappa``.
     """
     kappa, active = np.broadcast_arrays(np.asarray(kappa, float), np.asarray(active, float))
-    if not (np.all(kappa >= 0) and np.all((active > 0) & (active < 1))):
+    if np.any(kappa < 0) or not np.all((active > 0) & (active < 1)):
         raise ValueError("the error prediction needs kappa >= 0 and an active fraction strictly between 0 and 1")
     error = np.empty(kappa.shape)
     c = np.arange(-10, 8, 0.1)

@@ -124,7 +124,7 @@ def filters(data: xr.Dataset) -> Figure:
     title = "A classifier's filters turn to digits; a denoiser's\nstay grain, the digit is a small part of them" + note
     figure, axes = new_figure(len(rows), SHOWN, title=title, width=1.15, height=1.25)
     for line, (model, snr) in zip(axes, rows):
-        for ax, values in zip(line, chosen["filters"].sel(model=model, snr=snr).values):
+        for ax, values in zip(line, at(chosen["filters"], model=model, snr=snr).values):
             _image(ax, values, symmetric=True)
         line[0].set_ylabel(f"{model}\nSNR {snr:g}", fontsize=7.5)
     for number, ax in enumerate(axes[0]):
@@ -138,7 +138,7 @@ def pictures(data: xr.Dataset) -> Figure:
     strengths, t = chosen["snr"].values.tolist(), float(data.t)
     rows = []
     for snr in (strengths[len(strengths) // 2], strengths[-1]):
-        denoiser, classifier = (chosen["pictures"].sel(model=model, snr=snr) for model in (DENOISER, CLASSIFIER))
+        denoiser, classifier = (at(chosen["pictures"], model=model, snr=snr) for model in (DENOISER, CLASSIFIER))
         rows += [(f"clean\nSNR {snr:g}", denoiser.sel(kind="clean"), False)]
         rows += [("noisy", denoiser.sel(kind="noisy"), False), ("denoised", denoiser.sel(kind="output"), False)]
         rows += [("taken off", denoiser.sel(kind="noisy") - np.exp(-t) * denoiser.sel(kind="output"), True)]

@@ -130,7 +130,7 @@ def _last_step(part: xr.Dataset) -> int:
     ends = part[["signal_learnt", "noise_learnt"]].to_array()
     moving = (abs(ends / ends.isel(step=-1) - 1) > 0.02).any([dim for dim in ends.dims if dim != "step"])
     last = int(part["step"].values[moving.values].max()) if bool(moving.any()) else 1
-    return max(int(1.5 * last), int(part["step"][3]))
+    return max(int(1.5 * last), int(part["step"][:4][-1]))
 
 
 EXPERIMENT = Experiment(body, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures, options=setting.OPTIONS)

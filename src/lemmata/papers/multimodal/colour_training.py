@@ -15,10 +15,9 @@ Lopez-Paz 2019 (arXiv 1907.02893).
 """
 
 import functools
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,13 +28,16 @@ from torch import Tensor, nn
 from lemmata.data.files.images import Images
 from lemmata.draws import cell_seeds, normal, permutation, uniform
 from lemmata.dynamics.run import check_device
+from lemmata.loops.loop import Alone, Plan, Training
+from lemmata.loops.task import NetworkTask
 from lemmata.parameters import require, require_whole
+from lemmata.status import Status
 from lemmata.sweep import Grid, Variable
 
 PAIRINGS = ("single", "caption", "random", "untrained")
 TESTS = ("train", "iid", "uniform", "permuted")
 _TRAIN_SHARE = 1300 / 1797
-_CHECKPOINT_SECONDS = 30.0
+_CHECKPOINT_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,11 @@ class ColouredDigits:
         for k, point in enumerate(points):
             values = {name: value for name, value in point.items() if name != "seed"}
             place = None if scratch is None else scratch / f"{k}.pt"
-            found.append(_Cell(replace(self, **values), int(point.get("seed", 0)), place).run())
+            task = ColourTask(replace(self, **values), int(point.get("seed", 0)))
+            Training(
+                task, Plan(steps=task.steps, record=(), checkpoint_every=_CHECKPOINT_EVERY), Alone(self.device), place
+            ).run()
+            found.append(task.measured())
         return {
             name: np.asarray([cell[name] for cell in found], dtype=variable.dtype)
             for name, variable in self.variables.items()
@@ -152,18 +158,12 @@ def _seconds(body: ColouredDigits) -> tuple[float, float]:
     return took[0], took[0] + max(0.0, took[1] - took[0]) / 2
 
 
-@dataclass
-class _Cell:
-    """One training. All randomness is counted, so a resumed training sees what an uninterrupted one would."""
+class ColourTask(NetworkTask):
+    """One training: its pictures, captions and encoders, and the loss of an epoch as it adds up."""
 
-    of: ColouredDigits
-    seed: int
-    checkpoint: Path | None
-    loss: float = field(default=float("nan"))
-
-    def run(self) -> dict[str, float]:
-        of, device = self.of, self.of.device
-        self.key = cell_seeds(of.seed_root, [self.seed], device)
+    def __init__(self, of: ColouredDigits, seed: int) -> None:
+        self.of, device = of, of.device
+        self.key = cell_seeds(of.seed_root, [seed], device)
         _, y = np.unique(of.images.y, return_inverse=True)
         grey = torch.as_tensor(of.images.x / max(1e-12, np.abs(of.images.x).max()), dtype=torch.float32, device=device)
         self.classes = int(y.max()) + 1
@@ -171,20 +171,73 @@ class _Cell:
         cut = min(len(y) - 1, max(1, round(_TRAIN_SHARE * len(y))))
         labels = torch.as_tensor(y, device=device)
         self.x, self.y = grey[order[:cut]], labels[order[:cut]]
+        self.held, self.truth = grey[order[cut:]], labels[order[cut:]]
         self.pictures = paint(self.x, self.colour("train", self.y), self.classes)
         self.captions = self.caption()
-        self.encoders = self.train()
-        held, truth = grey[order[cut:]], labels[order[cut:]]
+        self.model = self.initial()
+        self.batch, rest = of.batch_size, len(self.y) % of.batch_size
+        self.per_epoch = len(self.y) // of.batch_size + (rest >= 2)  # a single picture has nothing to be told from
+        self.epoch_loss, self.total = float("nan"), torch.zeros((), device=device)
+        self.drawn, self.order = -1, self.y
+
+    @property
+    def steps(self) -> int:
+        """Of the whole training."""
+        return 0 if self.of.pairing == "untrained" else self.of.epochs * self.per_epoch
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(self.model.parameters(), lr=self.of.learning_rate)
+
+    def rows(self, step: int) -> int:
+        """All of a batch but the last of an epoch, which holds what is left."""
+        return min(self.batch, len(self.y) - step % self.per_epoch * self.batch)
+
+    def loss(self, model: nn.Module, step: int, rows: slice) -> Tensor:
+        """InfoNCE of the whole batch: every picture is told from all others in it."""
+        epoch, batch = divmod(step, self.per_epoch)
+        if epoch != self.drawn:
+            self.order, self.drawn = permutation(self.key, f"order/{epoch}", len(self.y))[0], epoch
+        index = self.order[batch * self.batch :][rows]
+        names = [f"view/{epoch}/{batch}/{k}" for k in range(2)]
+        encoders: Any = model
+        first = encoders["picture"](self.view(index, names[0]))
+        if self.of.pairing == "single":
+            second = encoders["picture"](self.view(index, names[1]))
+        else:
+            second = encoders["caption"](self.captions[index])
+        loss = symmetric_info_nce(first, second, self.of.tau)
+        self.total = self.total + loss.detach()
+        return loss
+
+    def after_step(self, step: int) -> None:
+        """The mean loss of an epoch, at its end."""
+        if (step + 1) % self.per_epoch == 0:
+            self.epoch_loss, self.total = float(self.total) / self.per_epoch, torch.zeros_like(self.total)
+
+    def memory(self) -> dict[str, Any]:
+        """The loss of the last epoch and of this one so far."""
+        return {"epoch_loss": self.epoch_loss, "total": self.total}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.epoch_loss, self.total = memory["epoch_loss"], memory["total"]
+
+    def measured(self) -> dict[str, float]:
+        """What is seen of the encoders as they are: accuracies of heads under all laws of colour."""
         sets = {"train": (self.pictures, self.y)}
-        sets |= {name: (paint(held, self.colour(name, truth), self.classes), truth) for name in TESTS[1:]}
+        sets |= {
+            name: (paint(self.held, self.colour(name, self.truth), self.classes), self.truth) for name in TESTS[1:]
+        }
         accuracy = {}
         for ending, standardise in (("", False), ("_standardised", True)):
             head = logistic_head(self.encode(self.pictures), self.y, self.classes, standardise=standardise)
             for name, (x, t) in sets.items():
                 right = head(self.encode(x)).argmax(1) == t
                 accuracy[f"accuracy_{name}{ending}"] = float(right.double().mean())
-        diverged = of.pairing != "untrained" and not np.isfinite(self.loss)
-        return {**accuracy, "train_loss": self.loss, "status": 2 if diverged else 0}
+        diverged = self.of.pairing != "untrained" and not np.isfinite(self.epoch_loss)
+        ended = Status.DIVERGED if diverged else Status.ALL_STEPS
+        return {**accuracy, "train_loss": self.epoch_loss, "status": ended}
 
     def colour(self, law: str, y: Tensor) -> Tensor:
         """The hue ``(n,)`` of every picture under one of the laws of :data:`TESTS`."""
@@ -218,35 +271,6 @@ class _Cell:
         noise = normal(self.key, name + "/noise", (b, 3, side * side), torch.float32)[0]
         return moved.flatten(2) + self.of.pixel_noise * noise
 
-    def train(self) -> nn.ModuleDict:
-        of, n = self.of, len(self.y)
-        encoders = self.initial()
-        optimizer = torch.optim.Adam(encoders.parameters(), lr=of.learning_rate)
-        start = of.epochs if of.pairing == "untrained" else self.resume(encoders, optimizer)
-        saved = time.monotonic()
-        for epoch in range(start, of.epochs):
-            order, batches = permutation(self.key, f"order/{epoch}", n)[0], 0
-            total = torch.zeros((), device=order.device)
-            for batch, index in enumerate(order.split(of.batch_size)):
-                if len(index) < 2:
-                    continue
-                names = [f"view/{epoch}/{batch}/{k}" for k in range(2)]
-                first = encoders["picture"](self.view(index, names[0]))
-                if of.pairing == "single":
-                    second = encoders["picture"](self.view(index, names[1]))
-                else:
-                    second = encoders["caption"](self.captions[index])
-                loss = symmetric_info_nce(first, second, of.tau)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                total, batches = total + loss.detach(), batches + 1
-            self.loss = float(total) / max(1, batches)
-            if self.checkpoint is not None and time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                self.save(epoch + 1, encoders, optimizer)
-                saved = time.monotonic()
-        return encoders
-
     def initial(self) -> nn.ModuleDict:
         """Picture and caption encoder; weights uniform as in PyTorch's linear layers, from the cell's own seed."""
         of = self.of
@@ -266,23 +290,9 @@ class _Cell:
         return encoders.to(of.device)
 
     def encode(self, pictures: Tensor) -> Tensor:
+        encoders: Any = self.model
         with torch.no_grad():
-            return self.encoders["picture"](pictures)
-
-    def save(self, epoch: int, encoders: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        assert self.checkpoint is not None
-        part = self.checkpoint.with_suffix(".part")
-        torch.save((epoch, self.loss, encoders.state_dict(), optimizer.state_dict()), part)
-        os.replace(part, self.checkpoint)
-
-    def resume(self, encoders: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """The first epoch to run; parameters and the optimiser's memory are those of the checkpoint, if any."""
-        if self.checkpoint is None or not self.checkpoint.exists():
-            return 0
-        epoch, self.loss, parameters, memory = torch.load(self.checkpoint, map_location=self.of.device)
-        encoders.load_state_dict(parameters)
-        optimizer.load_state_dict(memory)
-        return epoch
+            return encoders["picture"](pictures)
 
 
 def paint(grey: Tensor, hue: Tensor, hues: int) -> Tensor:

@@ -1,254 +1,168 @@
-"""Four curves over training: with a second modality the encoder learns more signal and memorises less noise.
+"""Four curves over training: with a second modality the encoder learns the signal, with one it memorises the noise.
 
 Both losses fall to 0.01. An augmented view shares the noise of its sample, so contrast with it pays for memorised
-noise; a second modality shares the label alone. Huang, Han, Chen, Cao, Xu, Suzuki 2024, arXiv 2411.02837, Figure 1.
-Names: ``encoder_signal`` max |⟨w, μ⟩|, ``encoder_noise`` mean over samples of max ⟨w, ξ⟩, ``negatives`` those of the
-other label (the theory) or all other samples (the practice).
+noise; a second modality shares the label alone. Huang, Han, Chen, Cao, Xu, Suzuki 2024, arXiv 2411.02837, model of
+section 3; sizes are ours. Beside it the model whose similarity multiplies features summed over patches (ours), where
+products of one sample's signal with another's noise drive the signal in one modality too. Names: ``encoder_signal``
+max |⟨w, μ⟩|, ``encoder_noise`` mean over samples of max ⟨w, ξ⟩, ``negatives`` those of the other label (the paper) or
+all other samples (the practice).
 """
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lemmata.lab.claims import Claim, Finding, at
-from lemmata.lab.old_experiment import SIZES, Experiment
-from lemmata.papers.multimodal import setting as family
+import xarray as xr
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
+from lemmata import PairedSignalNoise, Probe
+from lemmata.claims import Finding, above, all_of, at, at_most, below, claim, one_of_each
+from lemmata.dynamics.rules import GD
+from lemmata.lab import ALL, Experiment, Size
+from lemmata.papers.multimodal import setting
+from lemmata.papers.multimodal.setting import MODALITIES
+from lemmata.probes.downstream import Downstream
+from lemmata.report.curves import curves
+from lemmata.report.style import new_figure
+from lemmata.theory.signal_noise import signal_at_n_snr2
 
-    from lemmata.sweep import Body, Grid
-
-SHIFTS = (2, 4)
-"""σ_test/σ of the shifted test noise."""
-RECORD = (*range(0, 100, 5), *range(100, 201, 10))
+N, D, N_SNR2, C = 40, 900, 0.7, 5.0
+RECORD = (*range(0, 200, 20), *range(200, 400, 40), *range(400, 801, 100))
+SIMILARITIES, NEGATIVES = ("patchwise", "summed"), ("opposite", "all")
 QUANTITIES = {
     "contrastive_loss": "training loss, training stops at 0.01",
-    "accuracy": "test accuracy",
+    "accuracy": "test accuracy of the best head",
     "encoder_signal": "signal learning",
     "encoder_noise": "noise memorisation",
 }
+PROBES = (
+    *setting.ENCODER,
+    "downstream_error",
+    Probe("downstream_error_2", Downstream(shift=2.0, fit_on="test"), "test error at σ_test = 2σ"),
+)
+BODY = setting.training(
+    PairedSignalNoise(N, D, float(signal_at_n_snr2(N_SNR2, N, D)), signal_ratio=C, sigma_aug=0.3),
+    32, 1e-3, GD(step_size=0.008), 800, PROBES, RECORD,
+)  # fmt: skip
+LARGE: dict[str, Any] = {
+    "n": 100,
+    "d": 2000,
+    "m": 50,
+    "signal": float(signal_at_n_snr2(N_SNR2, 100, 2000)),
+    "step_size": 0.01,
+}
+SIZES = {
+    "smoke": Size(similarity=SIMILARITIES, modality=MODALITIES, seeds=4, changes={"record": (0, 100, 800)}),
+    "laptop": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=24),
+    "paper": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=200, **LARGE),
+}
 
 
-def grid(size: str) -> "Grid":
-    """Negatives, modalities and seed."""
-    from lemmata.sweep import Grid
-
-    seeds = {"smoke": 1, "laptop": 8, "paper": 50}[size]
-    axes = {"negatives": ("opposite", "all"), "modality": ("single", "multi"), "seed": range(seeds)}
-    return Grid(tuple(family.axis(name, values) for name, values in axes.items()))
-
-
-def body(size: str, *, device: str = "cpu", **changes: Any) -> "Body":
-    """Training with records along the way."""
-    from dataclasses import replace
-
-    from lemmata import GD, InfoNCE, PairedSignalNoise, PatchEncoder, Run
-    from lemmata.papers.multimodal.contrastive import ContrastiveBody
-    from lemmata.probes.encoders import downstream_error
-    from lemmata.probes.probe import Probe
-
-    n, n_snr2, eta, record = {
-        "smoke": (40, 0.3, 0.004, (0, 30, 60, 200)),
-        "laptop": (200, 0.5, 0.01, RECORD),
-        "paper": (200, 0.5, 0.01, tuple(range(0, 201, 2))),
-    }[size]
-    probes = ("contrastive_loss", "downstream_error", "encoder_signal", "encoder_noise")
-    second = ("encoder_signal_2", "encoder_noise_2")
-    shifted = tuple(
-        Probe(f"downstream_error_{k}", partial(downstream_error, shift=float(k)), f"test error at σ_test = {k}σ")
-        for k in SHIFTS
-    )
-    data = PairedSignalNoise(n=n, d=2000, signal=family.snr_signal(n_snr2, n, 2000))
-    run = Run(data, PatchEncoder(m=50, init=1e-3), InfoNCE(), GD(step_size=eta), steps=200)
-    run = replace(run, stop_loss=family.STOP_LOSS, probes=(*probes, *second, *shifted)).at(changes)
-    return ContrastiveBody(replace(run, device=device, record=tuple(step for step in record if step <= run.steps)))
-
-
-def predict(dataset: "xr.Dataset") -> "xr.Dataset":
+def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Test accuracy, from the error of the best linear head."""
-    import xarray as xr
-
-    accuracy = (1 - dataset["downstream_error"]).assign_attrs(long_name="test accuracy", units="1")
-    return xr.Dataset({"accuracy": accuracy})
+    return {"accuracy": (1 - data.downstream_error).assign_attrs(long_name="test accuracy", units="1")}
 
 
-# -- claims ----------------------------------------------------------------------------------------------------------
+def end(data: xr.Dataset, similarity: str, negatives: str = "opposite") -> xr.Dataset:
+    """The cells that reached the loss, at the end, with one kind of similarity and of negatives."""
+    return at(setting.reached(data).isel(step=-1), similarity=similarity, negatives=negatives)
 
 
-def _end(dataset: "xr.Dataset", negatives: str) -> "tuple[xr.Dataset, str]":
-    kept = family.reached(dataset, "negatives", "modality")
-    return at(kept.dataset, negatives=negatives).isel(step=-1), kept.note
+@claim("two modalities memorise less noise", setting.FIGURE, ALL)
+def less_noise(data: xr.Dataset) -> Finding:
+    """Noise of one modality over that of two."""
+    one, two = setting.pair(end(data, "patchwise").encoder_noise)
+    return above(2.5, one.over(two), format="×{:.2f}", expected="smaller with two", detail=("one", one, "two", two))
 
 
-def _ratio(dataset: "xr.Dataset", variable: str, inverse: bool = False) -> tuple[float, float, float]:
-    single, multi = (float(value) for value in family.both(dataset, variable))
-    return single, multi, single / multi if inverse else multi / single
+@claim("two modalities learn more signal", setting.FIGURE, ALL)
+def more_signal(data: xr.Dataset) -> Finding:
+    """Signal of two modalities over that of one."""
+    one, two = setting.pair(end(data, "patchwise").encoder_signal)
+    return above(3, two.over(one), format="×{:.2f}", expected="larger with two", detail=("one", one, "two", two))
 
 
-def _compared(
-    negatives: str,
-    variable: str,
-    limit: float,
-    *,
-    inverse: bool,
-    symbol: str,
-    bands: tuple[tuple[float, float], ...] = (),
-) -> "Any":
-    """Predicate: the ratio of the modalities exceeds a limit, and single and multi lie in their bands."""
-
-    def predicate(dataset: "xr.Dataset") -> Finding:
-        end, note = _end(dataset, negatives)
-        single, multi, ratio = _ratio(end, variable, inverse)
-        inside = all(low <= value <= high for value, (low, high) in zip((single, multi), bands))
-        texts = [f"{name} in [{low:g}, {high:g}]" for name, (low, high) in zip(("single", "multi"), bands)]
-        return Finding(
-            holds=ratio > limit and inside,
-            measured=f"{symbol} {single:.3f} single, {multi:.3f} multi: ×{ratio:.2f}",
-            predicted="larger with two" if not inverse else "smaller with two",
-            tolerance=", ".join([f"> ×{limit:g}", *texts]),
-            detail=note,
-        )
-
-    return predicate
-
-
-def noise_is_memorised_all_the_same(dataset: "xr.Dataset") -> Finding:
-    """Noise memorised by two modalities over that by one, all others as negatives."""
-    end, note = _end(dataset, "all")
-    single, multi, ratio = _ratio(end, "encoder_noise")
-    return Finding(
-        holds=0.98 < ratio < 1.3,
-        measured=f"{single:.2f} single, {multi:.2f} multi: ×{ratio:.2f}",
-        predicted="no less",
-        tolerance="×0.98 to ×1.3",
-        detail=note,
+@claim("one modality learns less signal than noise, two learn more signal than noise", setting.FIGURE, ALL)
+def who_wins(data: xr.Dataset) -> Finding:
+    """Signal over noise, one and two modalities."""
+    kept = end(data, "patchwise")
+    one, two = setting.pair(kept.encoder_signal / kept.encoder_noise)
+    return all_of(
+        below(1, one, format="one: signal/noise {:.3f}"),
+        above(1, two, format="two: {:.2f}"),
+        expected="o(1) and above 1",
     )
 
 
-def survives_shift(dataset: "xr.Dataset") -> Finding:
-    """Errors at larger test noise, one against two modalities."""
-    texts, holds = [], True
-    for negatives in ("opposite", "all"):
-        end, _ = _end(dataset, negatives)
-        for shift in SHIFTS:
-            single, multi, _ = _ratio(end, f"downstream_error_{shift}")
-            holds &= multi < single
-            texts.append(f"{single:.3f} against {multi:.3f} ({negatives}, ×{shift})")
-    return Finding(holds=holds, measured="; ".join(texts), predicted="multi below single", tolerance="in all four")
+@claim("the head reads the encoder of two modalities without error, that of one with errors", setting.ABSTRACT)
+def downstream(data: xr.Dataset) -> Finding:
+    """Errors of the best linear head, at the training noise and at twice it."""
+    kept = end(data, "patchwise")
+    parts = []
+    for name, floor, said in (("downstream_error", 0.01, "σ"), ("downstream_error_2", 0.1, "2σ")):
+        one, two = setting.pair(kept[name], log=False)
+        parts += [
+            above(floor, one, format=f"one {{:.4f}} at {said}"),
+            at_most(0.01, two, format=f"two {{:.5f}} at {said}"),
+        ]
+    return all_of(*parts, expected="Θ(1) and o(1)")
 
 
-def loss_falls_faster(dataset: "xr.Dataset") -> Finding:
-    """Steps until the loss is reached."""
-    steps = dataset["status_step"].where(family.reached(dataset, "negatives", "modality").usable)
-    single, multi = (float(x) for x in family.both(at(steps.to_dataset(), negatives="opposite"), "status_step"))
-    return Finding(
-        holds=multi < single,
-        measured=f"{multi:.0f} steps multi, {single:.0f} single",
-        predicted="multi first",
-        tolerance="mean over seeds, opposite negatives",
+@claim("where similarities multiply summed patches, both learn the signal and two memorise noise all the same",
+       "derived here")  # fmt: skip
+def summed_is_another_model(data: xr.Dataset) -> Finding:
+    """Signal of one modality, and noise of two, summed over patchwise."""
+    summed, patchwise = end(data, "summed"), end(data, "patchwise")
+    one, one_p = setting.pair(summed.encoder_signal)[0], setting.pair(patchwise.encoder_signal)[0]
+    two, two_p = setting.pair(summed.encoder_noise)[1], setting.pair(patchwise.encoder_noise)[1]
+    return all_of(
+        above(1.5, one.over(one_p), format="one modality's signal ×{:.2f}"),
+        above(1.3, two.over(two_p), format="two modalities' noise ×{:.2f}"),
+        expected="products of signal and noise drive both",
     )
+
+
+@claim("with all others as negatives two modalities memorise no less noise than one", "derived here, against Figure 1")
+def noise_with_all_negatives(data: xr.Dataset) -> Finding:
+    """Noise of two modalities over that of one; negatives of the own class can be told apart by noise alone."""
+    one, two = setting.pair(end(data, "patchwise", "all").encoder_noise)
+    return above(0.95, two.over(one), format="×{:.3f}", expected="no less", detail=("one", one, "two", two))
+
+
+@claim("with all others as negatives two modalities still learn more signal", setting.FIGURE)
+def signal_with_all_negatives(data: xr.Dataset) -> Finding:
+    """Signal of two modalities over that of one."""
+    one, two = setting.pair(end(data, "patchwise", "all").encoder_signal)
+    return above(1.5, two.over(one), format="×{:.2f}", expected="larger with two", detail=("one", one, "two", two))
 
 
 CLAIMS = (
-    Claim(
-        "both-fit",
-        f"contrast within one modality and between two both drive the training loss to {family.STOP_LOSS}",
-        family.ABSTRACT,
-        family.all_reached,
-        SIZES,
-    ),
-    Claim("loss-falls-faster", "two modalities get there in fewer steps", family.FIGURE, loss_falls_faster, SIZES),
-    Claim(
-        "downstream-error",
-        "with negatives of the other label the encoder of two modalities has the much smaller downstream error",
-        family.ABSTRACT,
-        _compared(
-            "opposite",
-            "downstream_error",
-            2.5,
-            inverse=True,
-            symbol="error",
-            bands=((0.06, 0.16), (0.0, 0.045)),
-        ),
-    ),
-    Claim(
-        "less-noise",
-        "with negatives of the other label it memorises less noise",
-        family.FIGURE,
-        _compared("opposite", "encoder_noise", 1.4, inverse=True, symbol="noise"),
-    ),
-    Claim(
-        "more-signal",
-        "with negatives of the other label it learns more signal",
-        family.FIGURE,
-        _compared("opposite", "encoder_signal", 1.4, inverse=False, symbol="signal"),
-    ),
-    Claim(
-        "downstream-error-all",
-        "with all others as negatives one modality fails and two do not",
-        family.ABSTRACT,
-        _compared("all", "downstream_error", 1.0, inverse=True, symbol="error", bands=((0.25, 0.5), (0.0, 0.2))),
-    ),
-    Claim(
-        "more-signal-all",
-        "with all others as negatives two modalities learn more signal",
-        family.FIGURE,
-        _compared("all", "encoder_signal", 2.0, inverse=False, symbol="signal"),
-    ),
-    Claim(
-        "noise-all",
-        "with all others as negatives two modalities memorise no less noise than one",
-        "derived here, against Figure 1",
-        noise_is_memorised_all_the_same,
-    ),
-    Claim(
-        "survives-shift",
-        "under larger test noise the encoder of two modalities keeps the smaller error",
-        family.ABSTRACT,
-        survives_shift,
-        SIZES,
-    ),
-)
+    setting.both_fit, less_noise, more_signal, who_wins, downstream, summed_is_another_model,
+    noise_with_all_negatives, signal_with_all_negatives,
+)  # fmt: skip
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------
+def figures(data: xr.Dataset) -> dict[str, Figure]:
+    """One figure of four panels per kind of negatives: one and two modalities, both similarities."""
+    kinds = data.negatives.values.tolist() if "negatives" in data.dims else [None]
+    return {f"curves_{kind}" if kind else "curves": over_training(data, kind) for kind in kinds}
 
 
-def figures(dataset: "xr.Dataset") -> "dict[str, Figure]":
-    """One figure of four panels per kind of negatives."""
-    available = list(dataset["negatives"].values) if "negatives" in dataset.dims else [None]
-    return {f"curves_{name}" if name else "curves": curves_over_training(dataset, name) for name in available}
-
-
-def curves_over_training(dataset: "xr.Dataset", negatives: str | None = None) -> "Figure":
-    """Training loss, test accuracy, signal and noise over the steps, one and two modalities."""
-    from lemmata.report.curves import curves
-    from lemmata.report.style import new_figure
-
-    chosen = dataset if negatives is None else dataset.sel(negatives=negatives)
-    chosen = chosen.isel({d: 0 for d in chosen["accuracy"].dims if d not in ("modality", "step", "seed")})
-    title = {
-        "opposite": "Two modalities: more signal, less noise (negatives of the other label)",
-        "all": "Two modalities: more signal, as much noise (all others as negatives)",
+def over_training(data: xr.Dataset, negatives: str | None = None) -> Figure:
+    """Training loss, test accuracy, signal and noise over the steps."""
+    part = data if negatives is None else data.sel(negatives=negatives)
+    part, note = one_of_each(part, "similarity", "modality", "step", of="accuracy")
+    head = {
+        "opposite": "Two modalities learn the signal, one the noise (negatives of the other label)",
+        "all": "All others as negatives: two modalities learn more signal and as much noise",
     }.get(str(negatives), "One and two modalities")
-    figure, axes = new_figure(2, 2, title=title, width=4.6, height=3.2)
+    part = part.stack(which=[name for name in ("modality", "similarity") if name in part.dims])
+    named = [", ".join(map(str, which)) for which in part.which.values]
+    part = part.drop_vars(["which", "modality", "similarity"], errors="ignore").assign_coords(which=named)
+    figure, axes = new_figure(2, 2, title=head + note, width=4.8, height=3.2)
     for ax, (name, panel) in zip(axes.ravel(), QUANTITIES.items()):
         log = "y" if name == "contrastive_loss" else ""
-        hue = "modality" if "modality" in chosen[name].dims else None
-        curves(ax, chosen[name], "step", hue, log=log, legend=ax is axes[0, 1], title=panel)
+        curves(ax, part[name].assign_attrs(data[name].attrs), "step", "which", log=log, legend=ax is axes[0, 1],
+               title=panel)  # fmt: skip
     return figure
 
 
-EXPERIMENT = Experiment(
-    name="multimodal-curves",
-    paper=family.PAPER,
-    shows="With a second modality contrastive learning learns the signal; with one it memorises more noise.",
-    grid=grid,
-    body=body,
-    claims=CLAIMS,
-    predict=predict,
-    figures=figures,
-    seconds={"smoke": 3, "laptop": 15, "paper": 120},
-    options=family.OPTIONS,
-)
+EXPERIMENT = Experiment(BODY, SIZES, claims=CLAIMS, predict=predict, figures=figures)

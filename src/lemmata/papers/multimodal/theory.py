@@ -1,18 +1,20 @@
-"""Contrastive learning of one modality against two: early growth rates, thresholds, and what a head can still read.
+"""Contrastive learning of one modality against two: growth, thresholds, the proofs' numbers, and where training ends.
 
-From small weights the InfoNCE softmax is uniform, and signal and noise activations of an encoder grow exponentially at
+With s = η‖μ‖²/τ and z = ησ²d/(nτ) (τ → mτ where similarities are divided by m), M negatives of the other label and
+filters so small that the softmax is uniform, the coefficients of a filter grow per step by the factors
 
-    signal:  ‖μ‖²/2  (one modality)      ‖μ‖‖μ̃‖/2       (two)          in units of η/τ
-    noise:   σ²d/n   (one modality)      σσ̃√(d d̃)/n     (two), for pairs of filter and sample active in both
+    signal:  1 + s/2  (one modality)     1 + C s/2  (two)       times M/(M + 1)
+    noise:   1 + z    (one modality)     1 + z      (two), for pairs of filter and sample active in both
 
-so signal wins the race where n·SNR² (one) or n·SNR·SNR̃ (two) exceeds 2. Noise of a second modality is not absent:
-samples that activate a filter in both modalities are memorised as fast. What a second modality of larger SNR̃ changes is
-the signal's rate. When all other samples are negatives, those of the same class cancel half the signal's push and the
-thresholds are 4.
+so signal wins the race where n·SNR² (one) or n·SNR·SNR̃ = C·n·SNR² (two) exceeds 2. The similarity is patch by patch
+and negatives have the other label, so nothing of the noise drives the signal but the softmax weights and ⟨μ, ξ_i⟩.
+Noise of a second modality is not absent: samples active in both are memorised as fast. When all other samples are
+negatives, those of the same class cancel half the signal's push and the thresholds are 4.
 
-Setting and order-level statements (n·SNR² = Θ(1), SNR̃ larger by a constant): Huang, Han, Chen, Cao, Xu, Suzuki (2024),
-"On the Comparison between Multi-modal and Single-modal Contrastive Learning", arXiv 2411.02837. Rates, thresholds and
-:func:`probe_regime` are derived here. Names: ``signal`` ‖μ‖, ``sigma_p`` σ, ``signal_ratio`` C = ‖μ̃‖/‖μ‖.
+Huang, Han, Chen, Cao, Xu, Suzuki (2024), "On the Comparison between Multi-modal and Single-modal Contrastive Learning",
+arXiv 2411.02837: assumption 4.1, theorems 4.2 and 4.3, lemmas C.4 to C.18 (one modality) and D.4 to D.15 (two).
+Thresholds and :func:`saturated_length` are derived here. Names: ``signal`` ‖μ‖, ``sigma_p`` σ, ``signal_ratio``
+C = ‖μ̃‖/‖μ‖, ``init`` σ0.
 """
 
 from dataclasses import dataclass
@@ -20,14 +22,17 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.theory.signal_noise import n_snr2
+
 Number = Any
 """A float, an array, or anything with numpy's arithmetic, such as ``xarray.DataArray``."""
 
 THRESHOLDS = {"opposite": 2.0, "all": 4.0}
-"""n·SNR·SNR̃ above which signal outgrows noise, by a sample's negatives: those of the other label, or all others."""
-
-READABLE = 0.1
-"""Strength of a probe from which a good linear head reads the class (measured: error 0.1 at 0.11, 0.35 at 0.03)."""
+"""C·n·SNR² (C = 1 for one modality) above which signal outgrows noise, by a sample's negatives. Derived here."""
+SINGLE_AT_MOST, MULTI_AT_LEAST, RATIO_ABOVE = 1.8, 1.7, 2.66
+"""n·SNR² up to which the proof for one modality holds, from which that for two does, and the C it needs. Published."""
+SINGLE_SIGNAL, SINGLE_NOISE, MULTI_SIGNAL, MULTI_NOISE = 0.52, 0.96, 0.48, 1.06
+"""The proofs' growth: 1 + 0.52 s (at most), 1 + 0.96 z (at least), 1 + 0.48 C s (at least), 1 + 1.06 z (at most)."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,6 @@ class EarlyRates:
     def ratio(self) -> Number:
         """Signal's rate over noise's; one at the threshold."""
         return self.signal / self.noise
-
-
-def n_snr2(n: Number, signal: Number, d: Number, sigma_p: Number = 1.0) -> Number:
-    """n·SNR² with SNR = ‖μ‖/(σ√d). Published."""
-    return n * signal**2 / (sigma_p**2 * d)
 
 
 def early_rates(
@@ -90,43 +90,123 @@ def critical_ratio(n_snr2: Number, negatives: str = "opposite") -> Number:
 
 
 @dataclass(frozen=True)
-class ProbeRegime:
-    """Whether features that hold mostly noise can still be read, see :func:`probe_regime`.
+class Steps:
+    """s and z of a setting: what one step multiplies signal and noise by is one plus a constant times these."""
 
-    Attributes:
-        n_snr2: n·SNR², which decides the race of signal against noise.
-        probe_strength: SNR²√d, the signal-to-noise ratio that a linear head sees.
-        warning: why a large error of the single-modal encoder is not to be expected here; None where it is.
+    signal: Number
+    noise: Number
+
+
+def steps(step_size: Number, n: Number, signal: Number, d: Number, tau: Number, sigma_p: Number = 1.0) -> Steps:
+    """s = η‖μ‖²/τ and z = ησ²d/(nτ). Published, with mτ for τ because similarities are divided by m there."""
+    return Steps(step_size * signal**2 / tau, step_size * sigma_p**2 * d / (n * tau))
+
+
+def proof_growth(at: Steps, modality: str, signal_ratio: Number = 1.0) -> Steps:
+    """Logarithmic growth per step that the proofs bound signal and noise by. Published.
+
+    One modality: signal at most, noise at least these; two: signal at least, noise at most.
+
+    Raises:
+        ValueError: another modality than ``"single"`` and ``"multi"``.
     """
+    if modality == "single":
+        return Steps(np.log1p(SINGLE_SIGNAL * at.signal), np.log1p(SINGLE_NOISE * at.noise))
+    if modality == "multi":
+        return Steps(np.log1p(MULTI_SIGNAL * signal_ratio * at.signal), np.log1p(MULTI_NOISE * at.noise))
+    raise ValueError(f"modality = {modality!r} was asked for; it is 'single' or 'multi'")
 
-    n_snr2: float
-    probe_strength: float
-    warning: str | None
+
+def first_stage(at: Steps, modality: str, size: Number, signal_ratio: Number = 1.0) -> Number:
+    """T1, the step at which the winner has grown to a constant: log(20/size) over its growth per step. Published.
+
+    Args:
+        size: of the winner at the start: σ0 σ √d for one modality, whose noise wins, σ0 ‖μ‖ for two.
+    """
+    growth = proof_growth(at, modality, signal_ratio)
+    return np.log(20 / size) / (growth.noise if modality == "single" else growth.signal)
 
 
-def probe_regime(n: float, d: float, signal: float, sigma_p: float = 1.0) -> ProbeRegime:
-    """Whether the single-modal failure of the paper can show: noise wins the race *and* no head reads the rest.
+def similarity_at_loss(loss: Number, negatives: Number, tau: Number = 1.0) -> Number:
+    """The positive similarity at which a direction's loss is as given, the similarities with M negatives being zero.
 
-    Training on noise alone drives the signal too: the noise activations of the two classes are out of balance by a
-    share of order 1/√n, so the signal never stays at its start, however small that is. A linear head then sees
-    signal-to-noise of order SNR²√d = ‖μ‖²/(σ²√d). Together with n·SNR² of order one a large error needs n ≫ √d, while
-    the paper assumes d ≫ n². A heuristic, derived here and checked on a few points, not a theorem.
+    τ (log M − log(e^loss − 1)). Derived here.
+    """
+    return tau * (np.log(negatives) - np.log(np.expm1(loss)))
+
+
+def saturated_length(loss: Number, negatives: Number, tau: Number = 1.0, signal_ratio: Number = 1.0) -> Number:
+    """Length of a sample's features at the end of training, where one of signal and noise carries all of it.
+
+    One modality that memorises noise: ‖h(ξ)‖ = √L with L that of :func:`similarity_at_loss` (a small augmentation
+    changes it little). Two that learn the signal: ‖h(μ)‖‖g(μ̃)‖ = L and ‖g(μ̃)‖ = C‖h(μ)‖, as both grow from small
+    starts by the other's features, so ‖h(μ)‖ = √(L/C). Derived here.
+    """
+    return (similarity_at_loss(loss, negatives, tau) / signal_ratio) ** 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of an assumption: what is compared, and whether it holds with all constants set to one."""
+
+    name: str
+    value: float
+    limit: float
+    at_least: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the part is met."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value:.3g} {'≥' if self.at_least else '≤'} {self.limit:.3g}"
+
+
+def assumption_4_1(
+    n: float, d: float, m: float, signal: float, signal_ratio: float, init: float, step_size: float,
+    *, sigma_p: float = 1.0, sigma_aug: float = 0.1, divided_by_m: bool = False,
+) -> tuple[Part, ...]:  # fmt: skip
+    """The parts of assumption 4.1, in its order, constants and logarithms set to one; each says whether it is met.
+
+    Args:
+        divided_by_m: whether similarities are divided by m, as in the paper; if not, step sizes count m-fold.
 
     Raises:
         ValueError: an argument that is not a number above 0.
     """
-    for name, value in {"n": n, "d": d, "signal": signal, "sigma_p": sigma_p}.items():
+    given = {"n": n, "d": d, "m": m, "signal": signal, "signal_ratio": signal_ratio, "init": init}
+    for name, value in {**given, "step_size": step_size, "sigma_p": sigma_p}.items():
         if not (np.isscalar(value) and np.isfinite(value) and value > 0):  # type: ignore[operator]
-            raise ValueError(f"{name} = {value!r} was asked for; probe_regime takes one number above 0")
-    race, strength = float(n_snr2(n, signal, d, sigma_p)), float((signal / sigma_p) ** 2 / d**0.5)
-    reasons = []
-    if race >= THRESHOLDS["opposite"]:
-        reasons.append(
-            f"n·SNR² = {race:.3g} is above {THRESHOLDS['opposite']:g}, where one modality learns signal first"
-        )
-    if strength >= READABLE:
-        reasons.append(
-            f"SNR²√d = {strength:.3g} is not small, so a good head reads the class although noise is memorised; "
-            f"at this n·SNR² that needs n ≫ √d, here n/√d = {n / d**0.5:.2g}"
-        )
-    return ProbeRegime(race, strength, "; ".join(reasons) or None)
+            raise ValueError(f"{name} = {value!r} was asked for; assumption_4_1 takes one number above 0")
+    gain = 1.0 if divided_by_m else m
+    return (
+        Part("dimension d ≥ n²", d, n**2, True),
+        Part("dimension d ≥ n/(σ₀σ)", d, n / (init * sigma_p), True),
+        Part("dimension d ≥ 1/(σ₀‖μ‖)²", d, (init * signal) ** -2, True),
+        Part("step size η ≤ m/‖μ‖²", gain * step_size, m / signal**2, False),
+        Part("step size η ≤ nm/(σ²d)", gain * step_size, n * m / (sigma_p**2 * d), False),
+        Part("start σ₀ ≤ 1/max(σ√d, ‖μ‖)", init, 1 / max(sigma_p * d**0.5, signal), False),
+        Part("augmentation σ_ε ≤ ‖μ‖", sigma_aug, signal, False),
+        Part("augmentation σ_ε ≤ σ", sigma_aug, sigma_p, False),
+        Part("second modality C ≥ 2.66", signal_ratio, RATIO_ABOVE, True),
+        Part("proof for one modality, n·SNR² ≤ 1.8", float(n_snr2(n, signal, d, sigma_p)), SINGLE_AT_MOST, False),
+        Part("proof for two modalities, n·SNR² ≥ 1.7", float(n_snr2(n, signal, d, sigma_p)), MULTI_AT_LEAST, True),
+    )
+
+
+def weak_window(signal_ratio: Number) -> tuple[Number, float]:
+    """n·SNR² between which the proofs' rates let noise overtake in one modality and signal in two.
+
+    1.06/(0.48 C) and 0.96/0.52. Derived here from the published rates; the proofs themselves need 1.7 to 1.8.
+    """
+    return MULTI_NOISE / (MULTI_SIGNAL * signal_ratio), SINGLE_NOISE / SINGLE_SIGNAL
+
+
+def embedded_start(init: Number, d: Number, sigma_p: Number = 1.0) -> Number:
+    """What the start of a filter sees of fresh noise, σ0 σ √d; at assumption 4.1's smallest σ0 = n/(dσ) it is n/√d.
+
+    The theorems' test signal ⟨ν, μ⟩ = ‖μ‖²/√d reaches a filter that has learnt the signal as 1/√d: n times less. No
+    head reads it, whatever training did. Derived here.
+    """
+    return init * sigma_p * d**0.5

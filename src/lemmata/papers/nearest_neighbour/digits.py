@@ -1,8 +1,9 @@
 """Real prompts: a head trained on random points of the sphere, asked about pictures of handwritten digits.
 
-The 8×8 digits of scikit-learn, projected on their 16 leading principal components and brought to length one; a prompt shows
-32 pictures of two classes with labels ±1 and asks for one more. Nothing is trained on digits. Beside it scikit-learn's
-``KNeighborsClassifier(1, metric="cosine")`` on the same prompts. Model: Li et al. 2024, arXiv 2411.10830; the test is ours.
+The 8×8 digits of scikit-learn, projected on their 16 leading principal components and brought to length one; a prompt
+shows 32 pictures of two classes with labels ±1 and asks for one more. Nothing is trained on digits. Beside it
+scikit-learn's ``KNeighborsClassifier(1, metric="cosine")`` on the same prompts. Model: Li et al. 2024, arXiv
+2411.10830; the test is ours.
 """
 
 import functools

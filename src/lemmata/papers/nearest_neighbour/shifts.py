@@ -1,9 +1,9 @@
 """Test prompts from other laws than the training prompts': what does no harm, what must, and how it is repaired.
 
 A head trained on unit vectors orders points by inner products, which order distances too as long as all points have one
-length. With lengths in [1, 1.5] they do not, and no training helps a token (x, y, mark); with ||x||² in the token the score
-ξ1 (<x_i, x_q> - ½||x_i||²) orders distances again, and training finds it. Model: Li et al. 2024, arXiv 2411.10830, whose
-Theorem 2 covers unit vectors alone; the suite is ours.
+length. With lengths in [1, 1.5] they do not, and no training helps a token (x, y, mark); with ||x||² in the token the
+score ξ1 (<x_i, x_q> - ½||x_i||²) orders distances again, and training finds it. Model: Li et al. 2024, arXiv
+2411.10830, whose Theorem 2 covers unit vectors alone; the suite is ours.
 """
 
 from collections.abc import Mapping, Sequence

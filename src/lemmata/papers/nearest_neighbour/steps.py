@@ -1,9 +1,9 @@
 """Which step sizes keep the matrix in its two-parameter family, and that its start hardly matters.
 
-The family is invariant and unstable across: adding w y_i to the scores (row of the label, column of the query's mark) has
-the curvature of ``theory.transverse_curvature``, at most 0.93 early for n = 16, d = 8, so that steps above 2/0.93 climb
-out of it. The two-parameter recursion has no such direction. Model: Li et al. 2024, arXiv 2411.10830, whose theorem
-states no condition on the step; curvature and limit are derived here.
+The family is invariant and unstable across: adding w y_i to the scores (row of the label, column of the query's mark)
+has the curvature of ``theory.transverse_curvature``, at most 0.93 early for n = 16, d = 8, so that steps above 2/0.93
+climb out of it. The two-parameter recursion has no such direction. Model: Li et al. 2024, arXiv 2411.10830, whose
+theorem states no condition on the step; curvature and limit are derived here.
 """
 
 import xarray as xr

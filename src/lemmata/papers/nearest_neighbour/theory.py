@@ -1,12 +1,13 @@
-"""Predictions for one-layer attention that learns one-nearest-neighbour: the exact population loss, and laws of its decay.
+"""Predictions for one-layer attention that learns one-nearest-neighbour: the exact loss, and laws of its decay.
 
-The symmetric network has two parameters: token i is scored ξ1 <x_i, x_q>, the query itself ξ1 - ξ2. With labels of mean 0
-and variance 1, independent given the points, and the n cosines u_i independent of density f,
+The symmetric network has two parameters: token i is scored ξ1 <x_i, x_q>, the query itself ξ1 - ξ2. With labels of mean
+0 and variance 1, independent given the points, and the n cosines u_i independent of density f,
 
     L = ½ E[ Σ p_i² - 2 p_* + 1 ],   p_i = k(u_i) / Z,   Z = Σ_j k(u_j) + c,   k(u) = e^(ξ1 (u - 1)),   c = e^(-ξ2),
 
-p_* belonging to the largest. Model: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2.1 to
-2.3 (n is the paper's N). Derived here: the quadrature, whose cost has no n in it, and the laws L = c/ξ1, ξ1 ~ k^(1/3).
+p_* belonging to the largest. Model: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2.1
+to 2.3 (n is the paper's N). Derived here: the quadrature, whose cost has no n in it, and the laws L = c/ξ1, ξ1 ~
+k^(1/3).
 """
 
 import math
@@ -41,7 +42,7 @@ def cosine_cdf(u: ArrayLike, d: int) -> NDArray:
 
 
 def tie_constant(n: int, d: int) -> float:
-    """c(n, d) = (ln 2 - ½) n (n-1) ∫ f² F^(n-2), so that L ≈ c/ξ1 once only near ties of the two nearest points cost."""
+    """c(n, d) = (ln 2 - ½) n (n-1) ∫ f² F^(n-2), so that L ≈ c/ξ1 once only near ties of two points cost."""
     if n < 2:
         return 0.0
     angle = panels(0.0, math.pi, 24)
@@ -158,7 +159,7 @@ def transverse_curvature(
 
 
 def max_stable_step(n: int, d: int, xi2: float = 3.0) -> float:
-    """Largest step size that does not leave the two-parameter family early: 2 over the largest curvature near the start."""
+    """Largest step size that does not leave the two-parameter family early: 2 over the curvature near the start."""
     path = ((0.0, xi2), (1.0, xi2), (2.0, xi2), (3.0, max(xi2, 3.5)), (5.0, max(xi2, 5.0)))
     return 2 / max(transverse_curvature(a, b, n, d)[0] for a, b in path)
 

@@ -69,6 +69,9 @@ SIZES = {
 }
 
 
+SCORES = {"accuracy": "test accuracy", "test_loss": "test loss"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CifarBody(ComparedNetworks):
     """Trains one network a cell.
@@ -77,7 +80,7 @@ class CifarBody(ComparedNetworks):
         width: channels of the first layer. batch_size: images a step. images: to train on, None for all.
     """
 
-    scores_of: ClassVar[Mapping[str, str]] = {"accuracy": "test accuracy", "test_loss": "test loss"}
+    scores_of: ClassVar[Mapping[str, str]] = SCORES
 
     data: str | None = parameter(
         "folder with the parquet files of uoft-cs/cifar10", str, optional=True, default=None, axis=False
@@ -120,6 +123,9 @@ class CifarBody(ComparedNetworks):
 class CifarTraining(ComparedTask):
     """One network on its device, and the images beside it."""
 
+    scores_of = SCORES
+    body: CifarBody
+
     def __init__(self, body: CifarBody, seed: int, device: torch.device) -> None:
         self.body, self.seed, self.batch = body, seed, body.batch_size
         train, test = (load_cifar(body.data or "", split, body.images) for split in ("train", "test"))
@@ -129,7 +135,7 @@ class CifarTraining(ComparedTask):
         model = VGG16(body.width) if body.net == "vgg16" else ResNet(body.net, body.width)
         model.reset_parameters(seed)
         self.model: nn.Module = model.to(device)
-        self.scores_of, self.multiplier = body.scores_of, schedule(body.schedule, body.steps)  # type: ignore[misc,method-assign]
+        self.schedule = schedule(body.schedule, body.steps)
         self.epoch, self.order = -1, self.train[1]
 
     def loss(self, model: nn.Module, step: int, rows: slice) -> Tensor:

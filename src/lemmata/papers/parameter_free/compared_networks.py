@@ -1,6 +1,6 @@
 """Networks trained by one of the optimisers that are compared: what CIFAR-10, GPT-2 and the digits share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -48,6 +48,12 @@ class ComparedTask(NetworkTask):
     """A network under one of the optimisers; a subclass draws the batches."""
 
     body: ComparedNetworks
+    schedule: Callable[[int], float]
+    """Multiplier of the learning rate at a step."""
+
+    def multiplier(self, step: int) -> float:
+        """Of the schedule."""
+        return self.schedule(step)
 
     def optimiser(self) -> Optimizer:
         """On all parameters alike."""

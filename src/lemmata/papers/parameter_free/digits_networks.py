@@ -26,16 +26,19 @@ from lemmata.parameters import parameter
 NETS = ("cnn", "transformer")
 
 
+SCORES = {
+    "accuracy": "test accuracy",
+    "train_accuracy": "training accuracy",
+    "test_loss": "test loss",
+    "train_loss": "training loss",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class DigitsBody(ComparedNetworks):
     """Trains one network a cell in float32."""
 
-    scores_of: ClassVar[Mapping[str, str]] = {
-        "accuracy": "test accuracy",
-        "train_accuracy": "training accuracy",
-        "test_loss": "test loss",
-        "train_loss": "training loss",
-    }
+    scores_of: ClassVar[Mapping[str, str]] = SCORES
 
     net: str = parameter("network", str, choices=NETS, default="cnn")
     epochs: int = parameter("passes through the data", int, units="epochs", least=1, default=15, axis=False)
@@ -55,6 +58,9 @@ class DigitsBody(ComparedNetworks):
 class DigitsTask(ComparedTask):
     """One network and the digits beside it."""
 
+    scores_of = SCORES
+    body: DigitsBody
+
     def __init__(self, body: DigitsBody, seed: int, device: torch.device) -> None:
         self.body, self.batch = body, body.batch_size
         self.train, self.test = ((x.to(device), y.to(device)) for x, y in _digits())
@@ -62,7 +68,7 @@ class DigitsTask(ComparedTask):
         net = SmallCNN(width=16) if body.net == "cnn" else SmallTransformer(width=32, depth=1, heads=4)
         net.reset_parameters(seed)
         self.model: nn.Module = net.to(device)
-        self.scores_of, self.multiplier = body.scores_of, schedule(body.schedule, body.steps)  # type: ignore[misc,method-assign]
+        self.schedule = schedule(body.schedule, body.steps)
 
     def loss(self, model: nn.Module, step: int, rows: slice) -> Tensor:
         """Cross entropy; each epoch has an order of its own and leaves out a rest."""

@@ -70,6 +70,9 @@ SIZES = {
 }  # fmt: skip
 
 
+SCORES = {"loss": "validation loss (nats per token)"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class GPT2Body(ComparedNetworks):
     """Trains one network a cell.
@@ -80,7 +83,7 @@ class GPT2Body(ComparedNetworks):
         validation_share: of the documents, kept for validation. validation_windows: of it that are scored.
     """
 
-    scores_of: ClassVar[Mapping[str, str]] = {"loss": "validation loss (nats per token)"}
+    scores_of: ClassVar[Mapping[str, str]] = SCORES
 
     data: str | None = parameter(
         "folder with OpenWebText's parquet files and tokenizer.json", str, optional=True, default=None, axis=False
@@ -130,8 +133,10 @@ class GPT2Body(ComparedNetworks):
 class GPT2Training(ComparedTask):
     """One network on its device; tokens stay on disk."""
 
+    scores_of = SCORES
+    body: GPT2Body
+
     def __init__(self, body: GPT2Body, seed: int, device: torch.device) -> None:
-        self.body: GPT2Body
         self.body, self.seed, self.device, self.batch = body, seed, device, body.batch_size
         folder = body.data or ""
         splits = {name: load_tokens(folder, name, body.validation_share) for name in ("train", "validation")}
@@ -145,8 +150,7 @@ class GPT2Training(ComparedTask):
         model = GPT2(vocabulary(folder), body.context, **shape)
         model.reset_parameters(seed)
         self.model: nn.Module = model.to(device)
-        self.scores_of = body.scores_of  # type: ignore[misc]
-        self.multiplier = schedule(body.schedule, body.steps, min(body.warm_up, body.steps // 5))  # type: ignore[method-assign]
+        self.schedule = schedule(body.schedule, body.steps, min(body.warm_up, body.steps // 5))
 
     def optimiser(self) -> Optimizer:
         """Weight decay on matrices only."""

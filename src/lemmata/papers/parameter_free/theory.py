@@ -13,6 +13,7 @@ write the product as half of (x_t - u)^2 - (x_{t+1} - u)^2 + (x_t - x_{t+1})^2 a
 B2: AdaGrad's lemma, sum_t g_t^2 / s_t <= 2 s_T (Duchi, Hazan, Singer 2011, JMLR 12). B3: Jensen. B4: Lemma 3 of Ivgi,
 Hinder, Carmon (2023), arXiv 2302.12022. Together they are the rate of Tao, Yuan, Zhou, Cao, Gu (2024), arXiv
 2412.19444, with ||s_T||_1 <= d G sqrt(T) for gradients bounded by G; the constants are derived here, not quoted.
+The rate is conditional: max_t |x_t - u| and eta_T stand in it, are read off a run, and are bounded by nothing here.
 
 Arrays are numpy; axis ``t`` are the steps 0, 1, ..., axis ``d`` the coordinates; bounds are ``(t,)``, one for each T.
 """
