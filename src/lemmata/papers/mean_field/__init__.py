@@ -41,6 +41,10 @@ EXPERIMENTS = {
         "step", "The best step of the flow does not depend on width or depth; with standard weights it does.",
         smoke=1, laptop=60, paper=3000,
     ),
+    "mean-field-images": Entry(
+        "images", "More heads and more layers train better on digits; with --data the paper's own run on CIFAR-10.",
+        smoke=3, laptop=120, paper=400_000,
+    ),
     "mean-field-particles": Entry(
         "particles", "The particles themselves along training, over depth, and what they learn.",
         smoke=1, laptop=15, paper=600,

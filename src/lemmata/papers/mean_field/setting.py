@@ -23,13 +23,12 @@ from lemmata.modules.particle_start import ParticleStart
 from lemmata.modules.particle_transformer import ParticleTransformer
 from lemmata.modules.particles import Particle
 from lemmata.papers.mean_field import task
-from lemmata.parameters import check, parameter
+from lemmata.parameters import Parameter, check, parameter
 from lemmata.sweep import Body, Variable
 
 THEOREM_31 = "Gao et al. 2024, theorem 3.1"
 THEOREM_41 = "Gao et al. 2024, theorem 4.1"
 DERIVED = "derived here"
-TIME = {"units": "1", "long_name": "training time s"}
 _PARTS: dict[str, tuple[str, ...]] = {"both": ("f", "h"), "attention": ("f",), "feed-forward": ("h",)}
 
 
@@ -67,6 +66,14 @@ class Network(Body):
     def coordinates(self) -> Mapping[str, np.ndarray]:
         """Training times at which it is recorded."""
         return {"time": np.asarray(self.times, dtype=float)}
+
+    def labels(self) -> dict[str, Parameter]:
+        """Of the recorded times, depths and particles."""
+        return {
+            "time": Parameter("training time s"),
+            "depth": Parameter("depth t = l/L"),
+            "particle": Parameter("index of a particle", int),
+        }
 
     def at(self, changes: Mapping[str, Any]) -> "Network":
         """The body with parameters, or its recorded ``times``, changed."""
