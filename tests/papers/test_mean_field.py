@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from PIL import Image
 
 from lemmata.draws import cell_seeds
+from lemmata.lab.find import find
+from lemmata.loops.loop import Training, company
 from lemmata.modules.attention_particle import Attention
 from lemmata.modules.feed_forward_particle import FeedForward
-from lemmata.papers.mean_field import bound, clouds, rates, step, task, theory
+from lemmata.papers.mean_field import bound, clouds, images, rates, step, task, theory
+from lemmata.papers.mean_field.animation import animate
 from lemmata.papers.mean_field.coupled import Coupled
 from lemmata.papers.mean_field.setting import Flowing
-from lemmata.sweep import Grid
+from lemmata.sweep import Grid, sweep
 from lemmata.theory.transport import directions, sliced_wasserstein
+from tests.oracles.toy_files import write_cifar
 
 SMALL = Coupled(
     layers=2, particles=2, prompts=5, reference_layers=4, reference_particles=6, times=(0.0, 1.0), step=0.5, mode="path"
@@ -177,3 +182,65 @@ def test_lipschitz_estimate_is_exact_for_a_quadratic_and_grows_for_a_quartic():
     assert theory.local_lipschitz_estimate(lambda x: 3 * x, 4, 2.0) == pytest.approx(3.0)
     quartic = [theory.local_lipschitz_estimate(lambda x: x**3, 4, radius) for radius in (1.0, 2.0)]
     assert quartic[1] / quartic[0] == pytest.approx(4.0, rel=0.01)
+
+
+def test_images_train_and_resume_bit_for_bit(tmp_path):
+    body = images.ImagesBody(
+        network="1x2", epochs=1, images=128, batch_size=16, dropout=0.2, records=2, checkpoint_every=3
+    )
+    whole = body.run([{"seed": 1}])
+    training = images_training(body, tmp_path / "checkpoint")
+    for k in range(5):
+        training.step(k)
+        if (k + 1) % 3 == 0:
+            training.save(k + 1)
+        if k + 1 in training.plan.record:
+            training.record()
+    again = images_training(body, tmp_path / "checkpoint")
+    assert again.first == 3
+    history = again.run()
+    assert history["train_loss"][-1] == whole["train_loss"][0, -1]
+
+
+def images_training(body, path):
+    return Training(body.task(1, torch.device("cpu")), body.plan(), company(), path)
+
+
+def test_the_papers_run_reads_cifar(tmp_path):
+    folder = write_cifar(tmp_path, train=40, test=10)
+    experiment = find("mean-field-images")
+    asked = {"data": str(folder), "network": ["2x3"], "epochs": 1, "images": 32, "batch_size": 16, "head_size": 8}
+    body, _ = experiment.configure("paper", asked, seeds=1)
+    assert (body.hidden, body.width, body.patch, body.dropout, body.rate) == (128, 128, 16, 0.1, 1e-4)
+    assert body.weight_decay == 0
+    assert len(body.task(0, torch.device("cpu")).model.positions) == 4  # patches an image
+    found = body.run([{"network": "2x3", "seed": 0}])
+    assert found["train_loss"].shape == (1, len(body.coordinates["step"]))
+    assert np.isfinite(found["train_loss"]).all()
+    whole, points = experiment.configure("paper", {"data": str(folder)})
+    assert points.cells == 3 * len({*images.PAPER_HEADS, *images.PAPER_LAYERS})
+    assert whole.steps == 200 * (50_000 // 512)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"network": ["6"]}, "write layers x heads"),
+        ({"network": ["0x4"]}, "write layers x heads"),
+        ({"data": "nowhere"}, "nowhere"),
+    ],
+)
+def test_images_refuse_what_they_cannot_train(changes, says):
+    with pytest.raises(ValueError, match=says):
+        sweep(*find("mean-field-images").configure("smoke", changes), progress=False)
+
+
+def test_an_animation_of_clouds(tmp_path):
+    body, grid = find("mean-field-particles").configure("smoke")
+    data = sweep(body, grid, progress=False)
+    path = animate(data, tmp_path / "clouds.gif")
+    with Image.open(path) as written:
+        assert written.n_frames == len(body.times)
+    assert float(data.value.isel(time=0).std()) == pytest.approx(0.5, rel=0.2)  # the start's spread 1/√d
+    with pytest.raises(ValueError, match="holds no clouds"):
+        animate(data.drop_vars("value"), tmp_path / "none.gif")
