@@ -16,16 +16,16 @@ from lemmata.papers.mean_field.coupled import Coupled
 from lemmata.report.curves import curves
 from lemmata.report.style import new_figure
 
-RUN = Coupled(reference_layers=64, reference_particles=256, law="ball", times=(0.0, 5.0, 10.0))
+RUN = Coupled(reference_layers=32, reference_particles=128, law="ball", times=(0.0, 5.0, 10.0))
 SIZES = {
     "smoke": Size(
         layers=(1, 2, 4), particles=(1, 4), reference_layers=8, reference_particles=16, seeds=2,
         changes={"times": (0.0, 1.0)},
     ),
-    "laptop": Size(layers=(1, 2, 4, 8, 16), particles=(1, 4, 16, 64), seeds=16),
+    "laptop": Size(layers=(1, 2, 4, 8), particles=(1, 4, 16, 32), seeds=32),
     "paper": Size(
         half_step=(0.5, 1.0), law=("ball", "gaussian"), layers=(1, 2, 4, 8, 16, 32, 64), particles=(1, 4, 16, 64, 256),
-        reference_layers=256, reference_particles=1024, seeds=32,
+        reference_layers=256, reference_particles=1024, seeds=100,
     ),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from lemmata.report.style import new_figure
 RUN = Coupled(mode="path", particles=8, reference_layers=256, reference_particles=8, times=(0.0, 5.0, 10.0))
 SIZES = {
     "smoke": Size(half_step=(0.5,), layers=(2, 4, 8), reference_layers=16, seeds=2, changes={"times": (0.0, 1.0)}),
-    "laptop": Size(half_step=(0.5, 1.0), layers=(2, 4, 8, 16, 32), seeds=12),
+    "laptop": Size(half_step=(0.5, 1.0), layers=(2, 4, 8, 16, 32), seeds=24),
     "paper": Size(
         half_step=(0.5, 1.0), layers=(2, 4, 8, 16, 32, 64), particles=32, reference_particles=32, reference_layers=1024,
         seeds=48, changes={"times": (0.0, 5.0, 10.0, 20.0)},

@@ -20,7 +20,7 @@ from lemmata.report.style import new_figure
 RUN = Flowing(prompts=64, decay=1e-4, step=0.5, probes=0, times=(0.0, 25.0, 250.0))
 SIZES = {
     "smoke": Size(layers=(1, 2), particles=(1, 2), seeds=2, changes={"times": (0.0, 5.0)}),
-    "laptop": Size(half_step=(0.5, 1.0), layers=(1, 2, 4, 8), particles=(1, 2, 4, 8, 16), seeds=6),
+    "laptop": Size(half_step=(0.5, 1.0), layers=(1, 2, 4, 8), particles=(1, 2, 4, 8, 16), seeds=12),
     "paper": Size(half_step=(0.5, 1.0), layers=(1, 2, 4, 8, 16), particles=(1, 2, 4, 8, 16, 32, 64), seeds=48),
 }
 

@@ -44,7 +44,7 @@ class Network(Body):
     variance: float = parameter("variance of a feature", above=0, default=0.7)
     targets: str = parameter("targets of the prompts", str, choices=("nearest", "noise"), default="nearest")
     ones: bool = parameter("a row of ones for biases", bool, default=False)
-    half_step: float = parameter("half step η, 1/2 in the paper", above=0, most=1, default=0.5)
+    half_step: float = parameter("half step η", above=0, most=1, default=0.5)
     parametrisation: str = parameter(
         "weight of a half step", str, choices=("mean-field", "lazy", "standard"), default="mean-field"
     )
