@@ -48,7 +48,7 @@ def to_heads(particle: Attention, theta: Tensor, weight: float) -> AttentionOfHe
         eye = torch.eye(width, dtype=theta.dtype, device=theta.device).expand(heads, width, width)
         output, inner, key, query = value, eye, eye, key_query
     else:
-        output, inner, key, query = (part.view(heads, -1) for part in theta.split(width * size, -1))  # type: ignore[assignment]
+        output, inner, key, query = (part.view(heads, -1) for part in theta.split(width * size, -1))
         output = output.view(heads, width, size)
         inner, key, query = (part.view(heads, size, width) for part in (inner, key, query))
     with torch.no_grad():

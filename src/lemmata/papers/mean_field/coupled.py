@@ -100,7 +100,7 @@ class Coupled(Network):
             )
 
     def _reference(self, point: Mapping[str, Any], decay: float, step: float) -> "Reference":
-        shape = {"layers": self.reference_layers, "particles": self.reference_particles, "block": 0}
+        shape: dict[str, Any] = {"layers": self.reference_layers, "particles": self.reference_particles, "block": 0}
         return reference(replace(self, **shape, decay=float(decay), step=float(step)), int(point["seed"]))
 
     def _counterpart(self, theta: Tensor, block: int) -> Tensor:

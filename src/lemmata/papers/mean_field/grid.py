@@ -46,7 +46,7 @@ def both_help(data: xr.Dataset) -> Finding:
 @claim("on this task eight times the depth helps more than sixteen times the width", setting.DERIVED)
 def depth_helps_more(data: xr.Dataset) -> Finding:
     """The gain by width over the gain by depth, paired over seeds."""
-    risk = np.log(_risk(data))
+    risk: xr.DataArray = xr.apply_ufunc(np.log, _risk(data))
     deep = at(risk, layers=8, particles=4) - at(risk, layers=1, particles=4)
     wide = at(risk, layers=4, particles=16) - at(risk, layers=4, particles=1)
     gain = mean(np.exp(wide - deep), log=True)

@@ -180,8 +180,8 @@ def _scaled(x: Tensor) -> Tensor:
 def _images(folder: str | None, limit: int | None) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """CIFAR-10 as bytes; or digits about zero, four fifths to train on and one to test, the same in all cells."""
     if folder is not None:
-        train, test = (load_cifar(folder, part, limit) for part in ("train", "test"))
-        return (train.x, train.y), (test.x, test.y)
+        splits = [load_cifar(folder, part, limit) for part in ("train", "test")]
+        return (splits[0].x, splits[0].y), (splits[1].x, splits[1].y)
     images = load_digits()
     x, y = torch.from_numpy(images.x).float().view(-1, 1, 8, 8) - 0.5, torch.from_numpy(images.y)
     order = permutation(cell_seeds(0, [0]), "split of the digits", len(y))[0]

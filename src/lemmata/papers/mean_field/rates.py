@@ -21,7 +21,7 @@ def over_blocks(error: xr.DataArray) -> xr.DataArray:
     """Root mean square over the blocks of a reference."""
     if "block" not in error.dims:
         return error
-    return np.sqrt((error**2).mean("block")).assign_attrs(error.attrs)
+    return ((error**2).mean("block") ** 0.5).assign_attrs(error.attrs)
 
 
 def slope(error: xr.DataArray, over: str, base: Base) -> Estimate:
@@ -40,7 +40,8 @@ def rate_finding(error: xr.DataArray, over: str, base: Base, low: float, high: f
 
 def fitted(error: xr.DataArray, over: str, base: Base, power: float = 1.0) -> xr.DataArray:
     """C · base(axis)^power with the C that fits the geometric mean: the dashed line of figures."""
-    mean = np.exp(np.log(over_blocks(error)).mean("seed")) if "seed" in error.dims else over_blocks(error)
+    logs: xr.DataArray = xr.apply_ufunc(np.log, over_blocks(error))
+    mean = logs.mean("seed") if "seed" in logs.dims else logs
     form = xr.DataArray(np.asarray(base(error[over].values), float) ** power, dims=over, coords={over: error[over]})
-    constant = np.exp((np.log(mean) - np.log(form)).mean(over))
-    return (constant * form).assign_attrs(long_name="fitted rate", units="1")
+    distance: xr.DataArray = mean - xr.apply_ufunc(np.log, form)
+    return (xr.apply_ufunc(np.exp, distance.mean(over)) * form).assign_attrs(long_name="fitted rate", units="1")

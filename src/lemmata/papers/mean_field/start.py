@@ -51,7 +51,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 def independent_layers_average(data: xr.Dataset) -> Finding:
     """Root mean square output times √(LM), over all seeds, between sizes; geometric means with intervals beside it."""
     need(data, layers=3, particles=2, seed=30)
-    constant = np.sqrt((_scaled(data, "iid") ** 2).mean("seed"))
+    constant = (_scaled(data, "iid") ** 2).mean("seed") ** 0.5
     return alike(1.1, constant, expected="rms · √(LM) constant", detail=mean(_scaled(data, "iid"), log=True))
 
 

@@ -5,10 +5,11 @@ constants C of the theorems may grow exponentially with the training time; none 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-Values = float | np.ndarray
+Values = Any  # a number, or an array of any library that numpy's functions take
 
 
 def approximation_rate(layers: Values, particles: Values, delta: float = 0.0) -> Values:
