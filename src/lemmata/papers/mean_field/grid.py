@@ -49,7 +49,8 @@ def depth_helps_more(data: xr.Dataset) -> Finding:
     risk: xr.DataArray = xr.apply_ufunc(np.log, _risk(data))
     deep = at(risk, layers=8, particles=4) - at(risk, layers=1, particles=4)
     wide = at(risk, layers=4, particles=16) - at(risk, layers=4, particles=1)
-    gain = mean(np.exp(wide - deep), log=True)
+    ratio: xr.DataArray = xr.apply_ufunc(np.exp, wide - deep)
+    gain = mean(ratio, log=True)
     return above(1.0, gain, expected="> 1", format="depth gains ×{:.1f} as much")
 
 

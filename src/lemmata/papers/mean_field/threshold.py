@@ -19,7 +19,7 @@ from lemmata.report.style import new_figure
 RUN = Flowing(targets="noise", decay=0.0, step=0.3, probes=0, times=(0.0, 30.0, 180.0))
 SIZES = {
     "smoke": Size(layers=(1, 2), particles=(1, 2), seeds=2, changes={"times": (0.0, 6.0)}),
-    "laptop": Size(half_step=(0.5, 1.0), layers=(1, 2, 4, 8), particles=(1, 2, 4, 16), seeds=8),
+    "laptop": Size(half_step=(0.5, 1.0), layers=(1, 2, 4, 8), particles=(1, 2, 4, 16), seeds=16),
     "paper": Size(
         half_step=(0.5, 1.0), layers=(1, 2, 4, 8, 16), particles=(1, 2, 4, 8, 16, 32), seeds=48,
         changes={"times": (0.0, 30.0, 180.0, 1800.0)},
