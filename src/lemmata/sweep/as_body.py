@@ -1,6 +1,7 @@
 """What a user may hand to a sweep in place of a body."""
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from lemmata.parameters import Parameter
@@ -59,6 +60,11 @@ class Undeclared(Around):
     def in_use(self, point: Any) -> str:
         """What the body says, if it says anything."""
         return self.body.in_use(point) if hasattr(self.body, "in_use") else ""
+
+    @property
+    def wants_scratch(self) -> bool:
+        """Whether its ``run`` takes a folder."""
+        return "scratch" in signature(self.body.run).parameters
 
     def labels(self) -> dict[str, Parameter]:
         """Nothing."""
