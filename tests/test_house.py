@@ -82,6 +82,7 @@ def test_public_names_have_docstrings(path):
     [
         ("import lemmata", ("torch", "xarray", "zarr", "matplotlib")),
         ("from lemmata.optim import AdamPP", ("lemmata.cells", "lemmata.sweep", "lemmata.dynamics", "xarray")),
+        ("from lemmata.robust import SelfKnowledge", ("lemmata.cells", "lemmata.sweep", "lemmata.dynamics", "xarray")),
         ("import lemmata.cli", ("torch", "zarr", "matplotlib")),
     ],
 )

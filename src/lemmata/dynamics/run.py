@@ -161,15 +161,13 @@ class Run:
     def at(self, changes: Mapping[str, Any]) -> "Run":
         """The run with some of its parameters changed, in whichever part they belong to.
 
+        With fewer steps, those recorded that are no longer taken give way to the last.
+
         Raises:
             ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
-        own = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
-        if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
-            # Looks beyond the last step fall away.
-            kept = tuple(step for step in self.record if step <= changes["steps"])
-            changes = {"record": kept or (changes["steps"],), **changes}
-        owners = self._owners(*(name for name in changes if name != "seed" and name not in own))
+        fields = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
+        owners = self._owners(*(name for name in changes if name != "seed" and name not in fields))
         grouped: dict[str, dict[str, Any]] = {part: {} for part in (*self._parts, "")}
         for name, value in changes.items():
             if name != "seed":
@@ -177,7 +175,12 @@ class Run:
         parts = {
             part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
         }
-        return dataclasses.replace(self, **parts, **grouped[""])
+        own = grouped[""]
+        if (
+            self.record is not None and "record" not in own and own.get("steps", self.steps) < self.record_steps[-1]
+        ):  # fewer steps, fewer looks
+            own["record"] = (*(step for step in self.record if step < own["steps"]), own["steps"])
+        return dataclasses.replace(self, **parts, **own)
 
     def batch(self, points: Sequence[Mapping[str, Any]]) -> tuple["Run", Tensor]:
         """The run that holds all of ``points`` side by side, and each point's index along the seed axis ``(c,)``.
