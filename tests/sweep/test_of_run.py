@@ -15,7 +15,7 @@ import xarray as xr
 
 import lemmata as lm
 from lemmata.dynamics import native
-from lemmata.sweep import explain, sweep
+from lemmata.sweep import explain, plan, sweep
 
 RUN = lm.Run(
     lm.SignalNoise(8, 100, 2.0),
@@ -77,15 +77,16 @@ def test_bad_axes_are_refused_before_anything_is_written(tmp_path, axes, message
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plan_foresees_time_within_reason():
-    body = lm.TrainingBody(dataclasses.replace(RUN, steps=300))
-    grid = lm.Grid.of(signal=(1.0, 2.0), seed=range(100))
-    plan = explain(body, grid)
-    started = time.perf_counter()
-    sweep(body, grid, progress=False)
-    taken = time.perf_counter() - started
-    assert plan.cells == 200
-    assert 0.1 * taken < plan.seconds < 30 * taken
+def test_a_plan_foresees_time_within_a_factor_of_two(monkeypatch):
+    """In processor time, as other work on the machine is nobody's to foresee."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    body = lm.TrainingBody(dataclasses.replace(RUN, steps=400, rule=lm.GD(momentum=0.3)))
+    planned = plan(body, lm.Grid.of(n=(8, 16, 24), signal=(1.0, 2.0), seed=range(40)))
+    foreseen = planned.seconds
+    started = time.process_time()
+    sweep(planned, progress=False)
+    taken = time.process_time() - started
+    assert 0.5 * taken < foreseen < 2 * taken
 
 
 SCRIPT = """
@@ -114,7 +115,7 @@ def test_killed_at_random_moments_and_run_again(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, str(tmp_path / "whole.zarr")], check=True, env=environment)
     chance, store = random.Random(0), tmp_path / "killed.zarr"
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen([*command, str(store)], env=environment)
         while not store.exists() and process.poll() is None:
             time.sleep(0.01)

@@ -161,6 +161,8 @@ class Run:
     def at(self, changes: Mapping[str, Any]) -> "Run":
         """The run with some of its parameters changed, in whichever part they belong to.
 
+        With fewer steps, those recorded that are no longer taken give way to the last.
+
         Raises:
             ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
@@ -177,7 +179,10 @@ class Run:
         parts = {
             part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
         }
-        return dataclasses.replace(self, **parts, **grouped[""])
+        own = grouped[""]
+        if self.record is not None and own.get("steps", self.steps) < self.record_steps[-1]:  # fewer steps, fewer looks
+            own["record"] = (*(step for step in self.record if step < own["steps"]), own["steps"])
+        return dataclasses.replace(self, **parts, **own)
 
     def batch(self, points: Sequence[Mapping[str, Any]]) -> tuple["Run", Tensor]:
         """The run that holds all of ``points`` side by side, and each point's index along the seed axis ``(c,)``.

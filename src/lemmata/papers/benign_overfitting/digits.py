@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata import ImageNoise, TrainingBody, load_digits, load_images
+from lemmata import ImageNoise, TrainingBody
 from lemmata.claims import (
     Finding,
     NotMeasurable,
@@ -30,6 +30,7 @@ from lemmata.claims import (
     unusable,
     usable,
 )
+from lemmata.data.files.image_files import two_classes
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.benign_overfitting import setting, theory
 from lemmata.papers.benign_overfitting.setting import LARGE, SMALL
@@ -44,7 +45,12 @@ from lemmata.sweep.around import Around
 CLASSES = (3, 8)
 LEVEL = 0.2
 """Test error at the transition."""
-OPTIONS = {"images": Parameter("an .npz file with x (N × H × W or N × p) and y (two classes)", str, axis=False)}
+OPTIONS = {
+    "images": Parameter(
+        "file of images: .npz with x and y, .npy pair or IDX; pixels in the unit of σp", str, axis=False
+    ),
+    "classes": Parameter("the two classes to keep", int, least=-(2**31)),
+}
 SIZES = {
     "smoke": Size(v0=(SMALL, LARGE), n=(20, 80), sigma_p=(0.1, 0.4, 1.6), seeds=2),
     "laptop": Size(
@@ -79,9 +85,9 @@ class OnImages(Around):
         return {**self.body.run(points), "class_distance": np.full(len(points), self.distance)}
 
 
-def body(images: str | None = None) -> OnImages:
+def body(images: str | None = None, classes: tuple[int, ...] | None = None) -> OnImages:
     """Training on images of two classes beside noise; ``images`` is a file, by default scikit-learn's digits."""
-    pictures = load_digits(CLASSES) if images is None else load_images(images, classes=2)
+    pictures = two_classes(images, classes, CLASSES)
     # Real pixels may be more than 500; the noise patch is at least as long.
     data = ImageNoise(pictures, n=2, d=max(500, pictures.x.shape[1]))
     means = [pictures.x[pictures.y == label].mean(0) for label in pictures.classes]
