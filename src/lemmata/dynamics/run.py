@@ -166,8 +166,11 @@ class Run:
         Raises:
             ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
-        fields = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
-        owners = self._owners(*(name for name in changes if name != "seed" and name not in fields))
+        own = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
+        record, steps = changes.get("record", self.record), changes.get("steps", self.steps)
+        if "steps" in changes and record and max(record) > steps:  # looks beyond the last step give way to one there
+            changes = {**changes, "record": (*(step for step in record if step < steps), steps)}
+        owners = self._owners(*(name for name in changes if name != "seed" and name not in own))
         grouped: dict[str, dict[str, Any]] = {part: {} for part in (*self._parts, "")}
         for name, value in changes.items():
             if name != "seed":
@@ -175,12 +178,7 @@ class Run:
         parts = {
             part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
         }
-        own = grouped[""]
-        if (
-            self.record is not None and "record" not in own and own.get("steps", self.steps) < self.record_steps[-1]
-        ):  # fewer steps, fewer looks
-            own["record"] = (*(step for step in self.record if step < own["steps"]), own["steps"])
-        return dataclasses.replace(self, **parts, **own)
+        return dataclasses.replace(self, **parts, **grouped[""])
 
     def batch(self, points: Sequence[Mapping[str, Any]]) -> tuple["Run", Tensor]:
         """The run that holds all of ``points`` side by side, and each point's index along the seed axis ``(c,)``.
