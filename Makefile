@@ -1,11 +1,11 @@
 # make demo   environment, install, the main experiment at size laptop   (results/benign-overfitting)
 # make test   environment, install, linter, types, tests
-# make bench  the speed tables of the README; make bench-optimisers those of docs/optimisers.md
+# make bench  the speed tables of the README; bench-optimisers, bench-tester those of their pages
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test bench bench-optimisers clean
+.PHONY: demo test bench bench-tester bench-optimisers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lemmata run benign-overfitting --size laptop
@@ -19,6 +19,9 @@ test: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.phase_diagram
 	$(BIN)/python -m benchmarks.busy_machine
+
+bench-tester: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.tester
 
 bench-optimisers: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -147,14 +147,12 @@ def collapses(runs: int = 200, console: Console | None = None) -> dict[str, floa
     found = {}
     cases: dict[str, dict[str, float]] = {
         "one curve": {},
-        "one curve, equal spread": {"even": 1},
         "shifted by n^0.01": {"a": -0.2475},
         "n^0.03": {"a": -0.2425},
         "n^0.1": {"a": -0.225},
         "slope changes by n^0.05": {"steeper": 0.05},
     }
-    for name, case in cases.items():
-        settings = {key: value for key, value in case.items() if key != "even"}
+    for name, settings in cases.items():
         right = _true_misfit(settings, n, d, position)
         rejected = covered = 0
         middles = []
