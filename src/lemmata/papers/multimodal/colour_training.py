@@ -28,7 +28,8 @@ from lemmata.dynamics.run import check_device
 from lemmata.loops.loop import Alone, Plan, Training
 from lemmata.loops.task import NetworkTask
 from lemmata.papers.multimodal import colours
-from lemmata.papers.multimodal.colours import PROTOCOLS, TESTS, logistic_head, paint, symmetric_info_nce
+from lemmata.papers.multimodal.colour_parts import logistic_head, paint, symmetric_info_nce
+from lemmata.papers.multimodal.colours import PROTOCOLS, TESTS
 from lemmata.parameters import check, parameter
 from lemmata.status import Status
 from lemmata.sweep import Body, Variable

@@ -1,50 +1,50 @@
-"""Parts of coloured digits that know no training: paint, the loss of a pair of encoders, a logistic head."""
+"""The laws of colours and captions of coloured digits: the paper's protocol, and a plainer one.
 
-from collections.abc import Callable
+    paper:  10 % of labels are random in training and test; a picture has its label's colour with probability p, else
+            another one; "swapped" test pictures have the colour of the paired class (0 and 1, 2 and 3, ...) with
+            probability p, else another one; a caption says label and colour (one-hot each)
+    plain:  labels as they are; a picture has its class's colour with probability p, else any; "uniform" test pictures
+            have any, "permuted" ones the next class's; a caption says the class (one-hot), with noise
+
+All tests are made under both; "swapped" of the plain protocol is that of the paper with its labels. Paper: Huang, Han,
+Chen, Cao, Xu, Suzuki 2024 (arXiv 2411.02837, section 6 and Table 1: 10 colours for 10 digits, p = 0.775).
+"""
 
 import torch
 from torch import Tensor, nn
 
+from lemmata.draws import normal, uniform
 
-def paint(grey: Tensor, hue: Tensor, hues: int) -> Tensor:
-    """Pictures ``(n, 3, p)`` from grey ones ``(n, p)`` and a hue ``(n,)`` each, of a wheel of ``hues`` full colours."""
-    angle = 6 * torch.arange(hues, device=grey.device, dtype=grey.dtype) / hues
-    channel = torch.tensor([0.0, 4.0, 2.0], device=grey.device, dtype=grey.dtype)
-    wheel = ((angle.unsqueeze(1) + channel) % 6 - 3).abs().sub(1).clamp(0, 1)  # HSV at full saturation and value
-    return wheel[hue].unsqueeze(2) * grey.unsqueeze(1)
+PROTOCOLS = ("paper", "plain")
+TESTS = ("train", "iid", "uniform", "permuted", "swapped")
 
 
-def symmetric_info_nce(first: Tensor, second: Tensor, tau: float) -> Tensor:
-    """InfoNCE of cosine similarities, mean of both directions; row i of either is a pair. ``(b, f)`` each."""
-    logits = nn.functional.normalize(first, dim=1) @ nn.functional.normalize(second, dim=1).T / tau
-    pairs = torch.arange(len(first), device=first.device)
-    return (nn.functional.cross_entropy(logits, pairs) + nn.functional.cross_entropy(logits.T, pairs)) / 2
+def labels(key: Tensor, name: str, y: Tensor, classes: int, share: float) -> Tensor:
+    """Classes ``(n,)`` of which a share is replaced by random ones."""
+    random = (uniform(key, f"label/{name}", (len(y),))[0] * classes).long()
+    return torch.where(uniform(key, f"label flips/{name}", (len(y),))[0] < share, random, y)
 
 
-def logistic_head(
-    features: Tensor, y: Tensor, classes: int, *, standardise: bool = False
-) -> Callable[[Tensor], Tensor]:
-    """Multinomial logistic regression with the penalty |w|^2 / (2n), by L-BFGS: features ``(b, f)`` -> logits.
+def hues(key: Tensor, protocol: str, law: str, y: Tensor, classes: int, p: float) -> Tensor:
+    """The hue ``(n,)`` of every picture of label ``y`` under one of the laws of :data:`TESTS`."""
+    if law == "permuted":
+        return (y + 1) % classes
+    drawn = uniform(key, f"hue/{law}", (len(y),))[0]
+    own = uniform(key, f"own hue/{law}", (len(y),))[0] < p
+    if law == "uniform":
+        return (drawn * classes).long()
+    if protocol == "plain" and law != "swapped":
+        return torch.where(own, y, (drawn * classes).long())
+    partner = y ^ 1
+    mine = torch.where(partner < classes, partner, y) if law == "swapped" else y  # an odd last class is unpaired
+    other = (mine + 1 + (drawn * (classes - 1)).long()) % classes
+    return torch.where(own, mine, other)
 
-    The penalty weighs on features as they are, so directions of small variance count for little; standardised, all
-    directions count the same.
-    """
-    features = features.double()
-    centre, scale = torch.zeros_like(features[0]), torch.ones_like(features[0])
-    if standardise:
-        centre, scale = features.mean(0), features.std(0).clamp_min(1e-12)
-    linear = nn.Linear(features.shape[1], classes, dtype=torch.float64, device=features.device)
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
-    scaled = (features - centre) / scale
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(linear(scaled), y) + linear.weight.square().sum() / (2 * len(y))
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    weight, bias = linear.weight.detach(), linear.bias.detach()
-    return lambda x: ((x.double() - centre) / scale) @ weight.T + bias
+def captions(key: Tensor, protocol: str, said: Tensor, hue: Tensor, classes: int, noise: float) -> Tensor:
+    """``(n, classes)``, or in the paper's protocol ``(n, 2 classes)`` with the colour; fixed for a run."""
+    parts = [nn.functional.one_hot(said, classes)]
+    if protocol == "paper":
+        parts.append(nn.functional.one_hot(hue, classes))
+    drawn = normal(key, "caption noise", (len(said), classes * len(parts)), torch.float32)[0]
+    return torch.cat(parts, 1) + noise * drawn
