@@ -2,8 +2,8 @@
 
 Theorem 5.5 of Zhang, Cao 2024, arXiv 2409.18685, speaks of *any* start whose filters carry the signal and the noise
 that pre-training leaves in them. Here such filters are made by hand: random ones, their part along the signal brought
-to the level, the part off it to the alignment predicted by the power method, and never trained. Beside them filters that
-SimCLR pre-trained to the same level.
+to the level, the part off it to the predicted alignment, and never trained. Beside them filters that SimCLR
+pre-trained to the same level.
 """
 
 import xarray as xr
