@@ -8,6 +8,8 @@ SGD), one after another, and ``torch.func`` over stacked modules. Prompts are gi
 
 import argparse
 import copy
+import functools
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from lemmata.loops.rules import SGD, Adam, AdamW, Rule
 from lemmata.loops.task import Task
 from lemmata.modules.attention import AttentionNetwork, apply, to_module
 from lemmata.papers.nearest_neighbour import network, reduced, theory
+from lemmata.papers.nearest_neighbour.population import population
 from lemmata.prompts.cosines import cosines
 from lemmata.prompts.prompt import Multiset
 from lemmata.prompts.sphere import SpherePrompts
@@ -119,6 +122,11 @@ def stacked(
     return step, cells
 
 
+def of_cell(cost: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out: Tensor, cell: int) -> Tensor:
+    """The cost of one cell's outputs."""
+    return cost(out, targets[cell])
+
+
 def counted_prompts(cells: int, n: int, kinds: int = 32, queries: int = 31, width: int = 15) -> tuple[Multiset, Tensor]:
     """Prompts of n samples out of 32 states, as counts and written out; the shape of a network of five bits."""
     generator = torch.Generator().manual_seed(0)
@@ -141,9 +149,7 @@ def bayesian(rounds: int) -> None:
             return -(targets * out.log_softmax(-1)).sum(-1).mean(-1)
 
         variants: dict[str, Variant] = {
-            "modules one by one, fused AdamW": one_by_one(
-                net, tokens, lambda out, cell: cost(out, targets[cell]), cells
-            )
+            "modules one by one, fused AdamW": one_by_one(net, tokens, functools.partial(of_cell, cost, targets), cells)
         }
         if n == 50:
             variants["torch.func over stacked modules"] = stacked(net, tokens, cost, targets)
@@ -209,6 +215,19 @@ class Matrix(Task):
         return network.loss(parameters["W"], self.tokens, self.targets, self.tokens.shape[-1] - 2)
 
 
+_STEPS = itertools.count()
+
+
+def fresh_points(law: SpherePrompts, seeds: Tensor, prompts: int) -> None:
+    """Prompts of a step of their own."""
+    law.draw(seeds, f"prompts/{next(_STEPS)}", prompts)
+
+
+def fresh_cosines(seeds: Tensor, shape: tuple[int, ...], d: int) -> None:
+    """Cosines of a step of their own."""
+    cosines(seeds, f"cosines/{next(_STEPS)}", shape, d)
+
+
 def nearest(rounds: int) -> None:
     """One merged matrix, n = 16, d = 8, 256 prompts a step."""
     n, d, b = 16, 8, 256
@@ -249,7 +268,6 @@ def nearest(rounds: int) -> None:
             for _ in range(times):
                 xi[dtype].sub_(0.1 * reduced.sampled_gradient(xi[dtype], u[dtype], best)[1])
 
-        names = iter(range(10**9))
         variants: dict[str, Variant] = {
             "modules one by one, prompts given": (lambda: loop(False), few),
             "modules one by one, torch.randn prompts": (lambda: loop(True), few),
@@ -257,8 +275,8 @@ def nearest(rounds: int) -> None:
             "full matrix by hand, the house's loop": ensemble(Matrix(tokens, targets), cells, 100, SGD(), 1.0),
             "two parameters, float32": (lambda: two(torch.float32), cells * times),
             "two parameters, float64": (lambda: two(torch.float64), cells * times),
-            "drawing prompts from counters": (lambda: law.draw(seeds, f"{next(names)}", b), cells),
-            "drawing cosines from counters": (lambda: cosines(seeds, f"{next(names)}", (b, n), d), cells),
+            "drawing prompts from counters": (functools.partial(fresh_points, law, seeds, b), cells),
+            "drawing cosines from counters": (functools.partial(fresh_cosines, seeds, (b, n), d), cells),
         }
         show(f"Nearest neighbour: C = {cells}", variants, "modules one by one, prompts given", rounds)
 
@@ -287,6 +305,7 @@ def quadrature(rounds: int) -> None:
         {
             "a step of the loop on 256 given prompts": (step, 4),
             "quadrature, numpy": (lambda: theory.population(xi1, xi2, n, d), len(n)),
+            "quadrature, compiled": (lambda: population(xi1, xi2, n, d), len(n)),
         },
         "a step of the loop on 256 given prompts",
         rounds,

@@ -15,6 +15,20 @@ from tests.laws import relative, sampled
 
 RUN = lm.Run(lm.SignalNoise(20, 800, 3.0), lm.TwoLayerCNN(5, v0=0.3), steps=120)
 DENOISER = lm.Run(lm.TwoSignals(13, 500, 4.0), lm.TiedDenoiser(7, init=0.05), lm.Denoising(0.2), lm.GD(1e-3), steps=60)
+CONTRAST = lm.Run(
+    lm.PairedSignalNoise(n=13, d=500, signal=4.0, modality="multi"),
+    lm.PatchEncoder(7, init=0.05),
+    lm.InfoNCE(tau=0.7),
+    lm.GD(2e-3),
+    steps=60,
+)
+PAIRS = lm.Run(
+    lm.SignalNoisePairs(pairs=13, d=500, signal=4.0, correlation=0.3),
+    lm.LinearEncoder(7, init=0.05),
+    lm.SimCLR(temperature=0.7),
+    lm.GD(c=0.2),
+    steps=60,
+)
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler here")
 
 
@@ -89,6 +103,58 @@ def test_denoising_is_the_gram_engine(monkeypatch, width, changes, dtype):
     assert_same(monkeypatch, run, 1e-11 if dtype == "float64" else 1e-3)
 
 
+@needs_compiler
+@pytest.mark.parametrize("width", [64, 32, 16], indirect=True)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("modality", ["multi", "single"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"negatives": "all", "n": 16},
+        {"negatives_count": 2, "divide_by_m": True},
+        {"n": 2, "m": 1, "d": 3},
+        {"n": 33, "m": 18, "steps": 20},
+        {"stop_loss": 0.6},
+        {"step_size": 1e3},
+        {"record": (0, 7, 60)},
+        {"tau": torch.tensor([0.3, 0.5, 1.0, 2.0, 3.0])},
+    ],
+    ids=lambda changes: ",".join(changes),
+)
+def test_contrast_is_the_gram_engine(monkeypatch, width, changes, modality, dtype):
+    record = changes.get("record")
+    run = CONTRAST.at({"modality": modality, **{key: value for key, value in changes.items() if key != "record"}})
+    assert_same(
+        monkeypatch, dataclasses.replace(run, dtype=dtype, record=record), 1e-11 if dtype == "float64" else 1e-3
+    )
+
+
+@needs_compiler
+@pytest.mark.parametrize("width", [64, 32, 16], indirect=True)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("stop_gradient", [False, True])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pairs": 2, "m": 1, "d": 3},
+        {"pairs": 16, "m": 8, "noise": "isotropic", "balanced": False},
+        {"pairs": 33, "m": 9, "steps": 20},
+        {"stop_loss": 0.3},
+        {"c": 1e4},
+        {"record": (0, 7, 60)},
+        {"temperature": torch.tensor([0.3, 0.5, 1.0, 2.0, 3.0])},
+    ],
+    ids=lambda changes: ",".join(changes),
+)
+def test_simclr_is_the_gram_engine(monkeypatch, width, changes, stop_gradient, dtype):
+    record = changes.get("record")
+    changes = {key: value for key, value in changes.items() if key != "record"}
+    run = dataclasses.replace(PAIRS.at({"stop_gradient": stop_gradient, **changes}), dtype=dtype, record=record)
+    assert_same(monkeypatch, run, 1e-11 if dtype == "float64" else 1e-3)
+
+
 def assert_same(monkeypatch, run, tolerance):
     assert native.kernel(run, sampled(run, 5)) is not None
     fast, slow = lm.train(run, range(5)), slowly(monkeypatch, run, range(5))
@@ -107,13 +173,16 @@ def assert_same(monkeypatch, run, tolerance):
 @needs_compiler
 @pytest.mark.parametrize("width", [64, 32, 16], indirect=True)
 @pytest.mark.parametrize("what", ["vectors", "labels", "filters"])
-def test_a_cell_that_is_not_a_number_stays_home(monkeypatch, width, what):
-    sample = sampled(RUN, 4)
+@pytest.mark.parametrize("run", [RUN, DENOISER, CONTRAST, PAIRS], ids=["relu", "denoiser", "contrast", "simclr"])
+def test_a_cell_that_is_not_a_number_stays_home(monkeypatch, width, run, what):
+    if what == "labels" and run is not RUN:
+        pytest.skip("labels act through which vector a patch reads alone")
+    sample = sampled(run, 4)
     broken = getattr(sample, what).clone()
     broken[2].view(-1)[3] = torch.nan
     sample = dataclasses.replace(sample, **{what: broken})
-    fast = lm.train(RUN, range(4), sample=sample)
-    slow = slowly(monkeypatch, RUN, range(4), sample=sample)
+    fast = lm.train(run, range(4), sample=sample)
+    slow = slowly(monkeypatch, run, range(4), sample=sample)
     assert fast.status.tolist() == slow.status.tolist() == [0, 0, 2, 0]
     assert torch.equal(fast.status_step, slow.status_step)
     well = torch.tensor([0, 1, 3])
@@ -159,12 +228,10 @@ def test_without_a_compiler_pytorch_runs(monkeypatch, tmp_path, name, value):
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("run", [RUN, DENOISER], ids=["relu", "denoiser"])
-def test_what_is_used_was_measured_to_be_the_fastest(monkeypatch, tmp_path, run, dtype):
+@pytest.mark.parametrize("run", [RUN, DENOISER, CONTRAST, PAIRS], ids=["relu", "denoiser", "contrast", "simclr"])
+def test_what_is_used_was_measured_to_be_the_fastest(monkeypatch, tmp_path, run):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("LEMMATA_VECTOR_BYTES", raising=False)
-    run = dataclasses.replace(run, dtype=dtype)
     line = native.in_use(run)
     (kept,) = tmp_path.rglob("*.json")
     seconds = json.loads(kept.read_text())["seconds"]

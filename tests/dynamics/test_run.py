@@ -214,3 +214,19 @@ def test_parameters_are_those_of_all_parts():
     assert RUN.is_value("d", compressed=True)
     with pytest.raises(ValueError, match="axis 'temperature' was asked for"):
         RUN.value("temperature")
+
+
+def test_fewer_steps_are_looked_at_less_often():
+    run = dataclasses.replace(RUN, steps=50, record=(0, 10, 20, 50))
+    assert run.at({"steps": 15}).record == (0, 10, 15)
+    assert run.at({"steps": 60}).record == (0, 10, 20, 50)
+    with pytest.raises(ValueError, match="steps = 0"):
+        run.at({"steps": 0})
+
+
+def test_a_dear_probe_is_taken_at_the_end_alone():
+    dear = lm.Probe("dear", lambda s: s.loss, at_end=True)
+    run = dataclasses.replace(RUN, probes=("train_loss", dear), record=(0, 3, 5))
+    found = lm.train(run, [0, 1]).records
+    assert found["dear"][:, :2].isnan().all()
+    assert torch.equal(found["dear"][:, 2], found["train_loss"][:, 2])

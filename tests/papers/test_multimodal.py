@@ -1,4 +1,4 @@
-"""The experiments on one and two modalities: run small, claims that can fail, resuming, pictures of the user's own."""
+"""The experiments on one and two modalities: claims that can fail, the paper's test law, pictures of the user's own."""
 
 import dataclasses
 
@@ -8,147 +8,133 @@ import torch
 import xarray as xr
 
 import lemmata as lm
-from lemmata.lab.claims import NotMeasurable
-from lemmata.lab.old_experiment import SIZES, experiments, find
-from lemmata.lab.run_folder import conclude
+from lemmata.claims import NotMeasurable
+from lemmata.lab.find import find
 from lemmata.papers.multimodal import colour_training as loop
 from lemmata.papers.multimodal import coloured_digits as digits
-from lemmata.papers.multimodal import curves as curves
+from lemmata.papers.multimodal import colours, curves, setting
 from lemmata.papers.multimodal import map as plane
-from lemmata.papers.multimodal import setting as family
-from lemmata.report.style import save
 from lemmata.sweep.sweep import sweep
-
-NAMES = [name for name in experiments() if name.startswith("multimodal")]
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Every experiment run at size smoke, as the command line does."""
-    found = {}
-    for name in NAMES:
-        experiment = find(name)
-        folder = tmp_path_factory.mktemp(name)
-        body, grid = experiment.configure("smoke")
-        sweep(body, grid, folder / "data.zarr", progress=False)
-        found[name] = (folder, *conclude(experiment, "smoke", folder))
-    return found
+def smoke(tmp_path_factory):
+    """The map at size smoke, with its predictions."""
+    experiment = find("multimodal-map")
+    body, grid = experiment.configure("smoke")
+    data = sweep(body, grid, tmp_path_factory.mktemp("map") / "data.zarr", progress=False)
+    return data.assign(experiment.predict(data))
 
 
-def test_there_are_three_and_each_has_three_growing_sizes():
-    assert len(NAMES) == 3
-    for name in NAMES:
-        experiment = find(name)
-        cells = [experiment.grid(size).cells for size in SIZES]
-        assert cells == sorted(cells)
-        assert set(experiment.seconds) == set(SIZES)
-        assert experiment.paper.arxiv == "2411.02837"
-        known = {option.name for option in experiment.options if option.axis} | {"seed"}
-        assert set(experiment.grid("paper").names) <= known
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_runs_small_concludes_and_draws(folders, name, tmp_path):
-    _, dataset, verdicts = folders[name]
-    assert bool(dataset["done"].all())
-    assert not [verdict for verdict in verdicts if verdict.holds is False]
-    for title, figure in find(name).figures(dataset).items():
-        assert figure.get_suptitle()
-        assert save(figure, tmp_path / f"{title}.png", dpi=40).stat().st_size > 5000
-
-
-def test_single_and_multi_start_from_the_same_encoder(folders):
-    start = folders["multimodal-curves"][1].isel(step=0)
-    for name in ("encoder_signal", "encoder_noise", "downstream_error"):
-        single, multi = (start[name].sel(modality=m).values for m in ("single", "multi"))
-        np.testing.assert_allclose(single, multi, rtol=1e-10)
-
-
-def test_the_loss_is_reached_per_direction(folders):
-    dataset = folders["multimodal-map"][1]
+def test_the_loss_is_reached_per_direction(smoke):
     for modality in ("single", "multi"):
-        loss = dataset["contrastive_loss"].sel(modality=modality).values
-        assert (loss <= family.STOP_LOSS).all()
-        assert (loss > 0.7 * family.STOP_LOSS).any()
+        loss = smoke["contrastive_loss"].sel(modality=modality).values
+        assert (loss <= setting.LOSS).all()
+        assert (loss > 0.7 * setting.LOSS).any()
 
 
-def table(opposite, both, error_2=(0.2, 0.1)):
+def test_signal_wins_beyond_the_thresholds(smoke):
+    """n·SNR² = 1/4, 1, 4: one modality from 2 on, two at C = 4 from 1/2 on."""
+    wins = (smoke.signal_over_noise.mean("seed") > 1).transpose("modality", "signal_ratio", "signal")
+    assert wins.sel(modality="single").values.tolist() == [[False, False, True]] * 2
+    assert wins.sel(modality="multi", signal_ratio=4.0).values.tolist() == [False, True, True]
+
+
+def test_options_reach_the_objective(tmp_path):
+    changes = {"divide_by_m": True, "tau": 0.1, "similarity": "summed", "steps": 20, "m": 8, "n": 20, "d": 100}
+    body, grid = find("multimodal-curves").configure("smoke", changes, seeds=1)
+    data = sweep(body, grid, tmp_path / "data.zarr", progress=False)
+    assert bool(data.divide_by_m)
+    assert float(data.tau) == 0.1
+    assert data.similarity.values.tolist() == ["summed"]
+    assert data.step.values.tolist() == [0, 20]
+
+
+def test_the_printed_step_with_the_printed_division_learns_nothing():
+    """Figure 1's η = 0.01, 200 steps, τ = 1 and similarities over m = 50: the loss stays where it began."""
+    run = lm.Run(
+        lm.PairedSignalNoise(n=100, d=2000, signal=5.0, modality="multi", signal_ratio=3.0, sigma_aug=0.1),
+        lm.PatchEncoder(50), lm.InfoNCE(divide_by_m=True), lm.GD(0.01), 200, record=(0, 200),
+    )  # fmt: skip
+    loss = lm.train(run, range(2)).records["train_loss"]
+    assert (loss[:, 1] > 0.99 * loss[:, 0]).all()
+    scaled = lm.train(dataclasses.replace(run, objective=lm.InfoNCE(tau=1 / 50, divide_by_m=True)), range(2))
+    plain = lm.train(dataclasses.replace(run, objective=lm.InfoNCE()), range(2))
+    torch.testing.assert_close(scaled.records["train_loss"], plain.records["train_loss"], rtol=1e-9, atol=0)
+    assert (plain.records["train_loss"][:, 1] < 0.1).all()
+
+
+def table(opposite, both, summed, error_2=(0.25, 0.024)):
     """A finished run of the curves with given (single, multi) pairs of signal, noise and error at the end."""
-    seeds, names = 3, ("encoder_signal", "encoder_noise", "downstream_error")
+    names, seeds = ("encoder_signal", "encoder_noise", "downstream_error"), 3
     coordinates = {
-        "negatives": ["opposite", "all"],
-        "modality": ["single", "multi"],
-        "seed": range(seeds),
-        "step": [0, 9],
-    }
-    dims, shape = tuple(coordinates), (2, 2, seeds, 2)
+        "similarity": list(curves.SIMILARITIES), "negatives": list(curves.NEGATIVES),
+        "modality": list(setting.MODALITIES), "seed": range(seeds), "step": [0, 9],
+    }  # fmt: skip
+    dims, shape = tuple(coordinates), (2, 2, 2, seeds, 2)
+    jitter = 1 + 0.01 * np.arange(seeds)[:, None]
     data = {}
     for k, name in enumerate(names):
-        pairs = np.array([opposite[k], both[k]], dtype=float)
-        data[name] = (dims, np.broadcast_to(pairs[:, :, None, None], shape).copy())
-    for shift in curves.SHIFTS:
-        pair = np.array(error_2, dtype=float)[None, :, None, None]
-        data[f"downstream_error_{shift}"] = (dims, np.broadcast_to(pair, shape).copy())
+        pairs = np.array([[opposite[k], both[k]], [summed[k], both[k]]], dtype=float)
+        data[name] = (dims, np.broadcast_to(pairs[..., None, None] * jitter, shape).copy())
+    data["downstream_error_2"] = (dims, np.broadcast_to(np.array(error_2)[:, None, None] * jitter, shape).copy())
     data["train_loss"] = (dims, np.full(shape, 0.009))
-    data["status"] = (dims[:3], np.ones(shape[:3], dtype=np.int8))
-    steps = np.broadcast_to(np.array([100, 50])[None, :, None], shape[:3]).copy()
-    data["status_step"] = (dims[:3], steps)
-    return xr.Dataset(data, coordinates)
+    data["status"] = (dims[:-1], np.ones(shape[:-1], dtype=np.int8))
+    return xr.Dataset(data, {**coordinates, "signal": 3.9686, "sigma_p": 1.0})
 
 
-def verdicts(experiment, dataset):
-    return {claim.name: claim.check(dataset).holds for claim in experiment.claims}
+def verdicts(dataset):
+    return {claim.name: claim.check(dataset).holds for claim in curves.CLAIMS}
 
 
-GOOD = table(((0.11, 0.25), (1.9, 1.1), (0.11, 0.024)), ((0.025, 0.1), (2.1, 2.3), (0.35, 0.13)))
+GOOD = table(((0.07, 0.69), (2.0, 0.55), (0.1, 4e-5)), ((0.02, 0.13), (2.0, 2.25), (0.3, 0.1)),
+             ((0.32, 0.33), (1.6, 0.8), (0.01, 0.002)))  # fmt: skip
 
 
 def test_claims_hold_on_the_numbers_they_were_made_for():
-    assert set(verdicts(curves.EXPERIMENT, GOOD).values()) == {True}
+    assert set(verdicts(GOOD).values()) == {True}
 
 
 def test_every_claim_fails_where_the_modalities_are_exchanged():
-    exchanged = GOOD.assign_coords(modality=["multi", "single"])
-    found = verdicts(curves.EXPERIMENT, exchanged)
+    found = verdicts(GOOD.assign_coords(modality=["multi", "single"]))
     assert found.pop("both-fit") is True
     assert set(found.values()) == {False}
+
+
+def test_claims_about_similarity_fail_where_it_makes_no_difference():
+    same = table(((0.07, 0.69), (2.0, 0.55), (0.1, 4e-5)), ((0.02, 0.13), (2.0, 2.25), (0.3, 0.1)),
+                 ((0.07, 0.69), (2.0, 0.55), (0.1, 4e-5)))  # fmt: skip
+    assert verdicts(same)["summed-is-another-model"] is False
 
 
 def test_cells_that_did_not_fit_are_left_out():
     """A stuck cell with an absurd error changes no claim but the one that counts it."""
     stuck = GOOD.copy(deep=True)
-    stuck["status"][0, 0, 0] = 0
-    stuck["downstream_error"][0, 0, 0] = 0.0
-    found = verdicts(curves.EXPERIMENT, stuck)
+    stuck["status"][0, 0, 0, 0] = 0
+    stuck["downstream_error"][0, 0, 0, 0] = 0.0
+    found = verdicts(stuck)
     assert found.pop("both-fit") is False
     assert set(found.values()) == {True}
     nothing = GOOD.copy(deep=True)
     nothing["status"][:] = 0
-    with pytest.raises(NotMeasurable, match="no cell reached"):
-        family.reached(nothing, "negatives", "modality")
+    with pytest.raises(NotMeasurable, match="above the loss"):
+        setting.reached(nothing)
 
 
-def test_claims_abstain_from_runs_with_further_axes():
-    found = verdicts(curves.EXPERIMENT, xr.concat([GOOD, GOOD], xr.DataArray([0.5, 1.0], dims="tau", name="tau")))
-    assert found.pop("both-fit") is True
-    assert set(found.values()) == {None}
-
-
-def test_crossing_is_interpolated(folders):
+def test_crossing_is_interpolated():
     n_snr2 = np.array([0.5, 1.0, 4.0])
     ratio = 0.5 * n_snr2**0.8  # crosses one at n SNR^2 = 2^1.25
-    shape = (1, 1, 3, 1)
+    dims, shape = ("modality", "signal_ratio", "signal", "seed"), (1, 1, 3, 1)
     dataset = xr.Dataset(
         {
-            "signal_over_noise": (("modality", "signal_ratio", "signal", "seed"), ratio.reshape(shape)),
-            "train_loss": (("modality", "signal_ratio", "signal", "seed"), np.zeros(shape)),
-            "status": (("modality", "signal_ratio", "signal", "seed"), np.ones(shape, dtype=np.int8)),
+            "signal_over_noise": (dims, ratio.reshape(shape)),
+            "status": (dims, np.ones(shape, dtype=np.int8)),
             "n_snr2": ("signal", n_snr2),
         },
         {"modality": ["single"], "signal_ratio": [1.0], "signal": n_snr2**0.5, "seed": [0]},
     )
     found = plane.crossing(dataset, modality="single", signal_ratio=1.0)
-    assert abs(found - 2**1.25) < 1e-9
+    assert abs(float(found.mean("seed")) - 2**1.25) < 1e-9
     with pytest.raises(NotMeasurable, match="do not cross"):
         plane.crossing(dataset.isel(signal=[0, 1]), modality="single", signal_ratio=1.0)
 
@@ -179,6 +165,28 @@ def test_colours_follow_their_laws(few):
     assert abs(own["uniform"] - 0.2) < 0.01
     assert own["permuted"] == 0
     assert not torch.equal(cell.colour("train", y), cell.colour("iid", y))
+
+
+def test_colours_of_the_papers_protocol():
+    """77.5 % of the own colour, the rest spread over all others; swapped: of the paired class."""
+    key, y = loop.cell_seeds(0, [0], "cpu"), torch.arange(60_000) % 10
+    for law, mine in (("train", y), ("iid", y), ("swapped", y ^ 1)):
+        hue = colours.hues(key, "paper", law, y, 10, 0.775)
+        assert abs(float((hue == mine).double().mean()) - 0.775) < 0.01
+        others = torch.bincount((hue - mine)[hue != mine] % 10, minlength=10)[1:].double()
+        assert (others / others.mean() - 1).abs().max() < 0.1
+    odd = colours.hues(key, "paper", "swapped", torch.full((1000,), 2), 3, 1.0)
+    assert (odd == 2).all()  # the last of three classes has no pair
+
+
+def test_a_tenth_of_the_labels_is_random_and_captions_say_digit_and_colour():
+    key, y = loop.cell_seeds(0, [0], "cpu"), torch.arange(60_000) % 10
+    kept = float((colours.labels(key, "train", y, 10, 0.1) == y).double().mean())
+    assert abs(kept - 0.91) < 0.005
+    said = colours.captions(key, "paper", y[:7], (y[:7] + 3) % 10, 10, 0.0)
+    assert said.shape == (7, 20)
+    assert torch.equal(said[:, :10].argmax(1), y[:7])
+    assert torch.equal(said[:, 10:].argmax(1), (y[:7] + 3) % 10)
 
 
 def test_head_is_that_of_scikit_learn():
@@ -225,7 +233,7 @@ def test_pictures_of_the_users_own(few, tmp_path):
     for k in range(3):
         x[y == k, 2 * k : 2 * k + 2] += 0.9
     np.savez(path, x=x, y=y + 4)
-    body = digits.body("smoke", images=str(path), p=0.5, batch_size=16)
+    body = digits.body(images=str(path)).at({"p": 0.5, "batch_size": 16, "epochs": 3})
     found = body.run([{"pairing": "caption"}])
     assert found["accuracy_iid"][0] > 0.8
     assert body.configuration()["images"]["classes"] == [4, 5, 6]
@@ -258,6 +266,6 @@ def test_refuses_pictures_that_are_not_square_or_of_one_class(few):
 
 def test_refuses_an_axis_it_does_not_have(few):
     with pytest.raises(ValueError, match="signal"):
-        few.shape_axes(lm.Grid.of(signal=(1.0, 2.0)))
+        few.check(lm.Grid.of(signal=(1.0, 2.0)))
     with pytest.raises(ValueError, match="p = 2"):
-        few.shape_axes(lm.Grid.of(p=(0.5, 2.0)))
+        few.check(lm.Grid.of(p=(0.5, 2.0)))

@@ -23,8 +23,9 @@ SEEDS = cell_seeds(3, range(2))
 
 @pytest.fixture(scope="module")
 def trained():
-    data = PairedSignalNoise(n=20, d=400, signal=2.2, modality="multi", signal_ratio=2.0)
-    return lm.train(lm.Run(data, PatchEncoder(6, init=0.01), InfoNCE(), lm.GD(0.01), steps=80), range(2))
+    data = PairedSignalNoise(n=20, d=400, signal=2.2, modality="multi", signal_ratio=2.0, noise="orthogonal")
+    objective = InfoNCE(similarity="summed")  # features that hold signal and noise
+    return lm.train(lm.Run(data, PatchEncoder(6, init=0.01), objective, lm.GD(0.01), steps=80), range(2))
 
 
 @pytest.fixture(scope="module")
@@ -161,4 +162,37 @@ def test_refuses_exact_moments_of_other_activations(law):
 
 def test_refuses_a_shift_of_nothing(trained):
     with pytest.raises(ValueError, match="shift = 0"):
-        encoders.downstream_error(trained.final, shift=0.0)
+        Downstream(shift=0.0)(trained.final)
+
+
+def snapshot_of(cells):
+    run = lm.Run(PairedSignalNoise(n=8, d=60, signal=3.0), PatchEncoder(3, init=0.3), InfoNCE(), lm.GD(0.01), 5)
+    return lm.train(run, range(cells)).final
+
+
+def test_a_test_signal_at_an_angle_has_its_law():
+    """⟨w, ν⟩: its part along μ is exact, that across has the variance of a uniformly random direction."""
+    snapshot = snapshot_of(1500)
+    law = encoders.feature_law(snapshot)
+    found = Downstream(test_signal=0.5, angle=60.0)._test_signal(snapshot, law)
+    along = 0.5 * math.cos(math.radians(60)) * law.signal
+    off = snapshot.products.Q[:, 0].diagonal(dim1=1, dim2=2) - law.signal**2 / 9.0  # of a filter's squared length
+    z = (found - along) / (0.5 * 3.0 * math.sin(math.radians(60)) * (off / 59).sqrt())
+    assert z.mean(0).abs().max() < 4 / 1500**0.5
+    assert (z.square().mean(0) - 1).abs().max() < 4 * (2 / 1500) ** 0.5
+    halved = Downstream(test_signal=2.0, power=0.5)._test_signal(snapshot, law)
+    assert torch.allclose(halved, 2.0 * 60**-0.5 * law.signal)
+
+
+def test_a_turned_test_signal_is_read_worse():
+    snapshot = snapshot_of(40)
+    errors = [float(Downstream(test_signal=2.0, angle=angle)(snapshot).mean()) for angle in (0.0, 60.0, 90.0, 180.0)]
+    assert errors == sorted(errors)
+    assert abs(errors[2] - 0.5) < 0.05
+    assert abs(errors[0] + errors[3] - 1) < 0.02  # reversed, it is read the wrong way
+
+
+@pytest.mark.parametrize("changes", [{"shift": 0.0}, {"angle": 200.0}, {"test_signal": -1.0}, {"fit_on": "noise"}])
+def test_a_test_law_out_of_range_is_refused(changes):
+    with pytest.raises(ValueError, match=f"{next(iter(changes))} = "):
+        Downstream(**changes)

@@ -135,9 +135,19 @@ def _foreign_chunk(path):
     (path / "value/c/1/0/0").write_text("hello, this is not a chunk")
 
 
+def _swap_chunk(path):
+    (path / "value/c/1/0/0").write_bytes((path / "value/c/0/0/0").read_bytes())
+
+
+def _swap_variable(path):
+    (path / "value/c/1/0/0").write_bytes((path / "path/c/1/0/0/0").read_bytes())
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (_swap_chunk, r"value/c/1/0/0 of tile 1 \(n=20, .*\) is another chunk than was written there"),
+        (_swap_variable, r"value/c/1/0/0 of tile 1 \(n=20, .*\) is another chunk than was written there"),
         (_lose_chunk, r"value/c/1/0/0 of tile 1 \(n=20, signal=0.5..1.0, seed=0..3\) is missing"),
         (_empty_chunk, r"path/c/0/0/0/0 of tile 0 \(n=10, .*\) is empty"),
         (_flip_byte, r"value/c/1/0/0 of tile 1 \(n=20, .*\) fails its checksum"),
@@ -322,3 +332,17 @@ def test_an_address_is_refused_with_the_reason_and_makes_no_folder(tmp_path, mon
             with pytest.raises(ValueError, match=f"is an address of {kind}, and a sweep writes into a folder, as it"):
                 use()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_between_a_chunk_and_its_sum_is_no_damage(tmp_path, monkeypatch):
+    """Also where other cells of that chunk are done, as after growing."""
+    path, large = tmp_path / "data.zarr", Grid.of(n=(10, 20), signal=(0.5, 1.0), seed=range(6))
+    sweep(Toy(), GRID, path, progress=False)
+    monkeypatch.setattr(store, "note_end", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sweep(Toy(), large, path, progress=False)
+    monkeypatch.undo()
+    assert int(open_store(path).done.sum()) == GRID.cells
+    with open(path / "sums", "a") as file:
+        file.write("\n0,0,0 1234")  # a line that was cut
+    assert sweep(Toy(), large, path, progress=False).load().equals(sweep(Toy(), large, progress=False))

@@ -99,7 +99,7 @@ def test_only_named_parameters_are_axes_and_values_given_win(lab, capsys):
 
 def test_a_study_is_resumed_checked_and_drawn(lab, tmp_path, capsys):
     out = str(tmp_path / "study")
-    assert cli.main(["test", LAW, *EXPECT[:-1], "0.015", *lab, "--budget", "500", "--out", out]) == 3
+    assert cli.main(["test", LAW, *EXPECT[:-1], "0.03", *lab, "--budget", "300", "--out", out]) == 3
     assert (tmp_path / "study" / "conjecture.png").exists()
     assert cli.main(["test", "--resume", out, "--budget", "9000"]) == 0
     capsys.readouterr()

@@ -161,14 +161,15 @@ class Run:
     def at(self, changes: Mapping[str, Any]) -> "Run":
         """The run with some of its parameters changed, in whichever part they belong to.
 
+        With fewer steps, those recorded that are no longer taken give way to the last.
+
         Raises:
             ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
         own = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
-        if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
-            # Looks beyond the last step fall away.
-            kept = tuple(step for step in self.record if step <= changes["steps"])
-            changes = {"record": kept or (changes["steps"],), **changes}
+        record, steps = changes.get("record", self.record), changes.get("steps", self.steps)
+        if "steps" in changes and record and max(record) > steps:  # looks beyond the last step give way to one there
+            changes = {**changes, "record": (*(step for step in record if step < steps), steps)}
         owners = self._owners(*(name for name in changes if name != "seed" and name not in own))
         grouped: dict[str, dict[str, Any]] = {part: {} for part in (*self._parts, "")}
         for name, value in changes.items():

@@ -121,7 +121,7 @@ class _Trainer:
             self._advance(step)
             snapshot = self._look()
             for probe in probes:
-                taken[probe.name].append(measured(probe, snapshot).to(torch.float64))
+                taken[probe.name].append(measured(probe, snapshot, last=step == steps[-1]).to(torch.float64))
         self._advance(self.run.steps)
         final = self._look()
         self._judge(final.loss)

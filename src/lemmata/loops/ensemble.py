@@ -98,7 +98,7 @@ def train(
         )
     run = _Training(task, seeds, descent, spread, records, until)
     if path is not None:
-        run.recall(checkpoint.load(path))
+        run.recall(checkpoint.load(path, seeds.device))
     while run.step < last and run.alive:
         run.record()
         run.take_step()

@@ -15,6 +15,7 @@ from lemmata.sweep.as_body import as_body
 from lemmata.sweep.body import Body, run_tile
 from lemmata.sweep.executors import check, resolve
 from lemmata.sweep.location import local_folder, scratch_folder
+from lemmata.sweep.memory import Memory
 from lemmata.sweep.plan import Plan, plan
 from lemmata.sweep.pool import Pool
 from lemmata.sweep.progress import Report
@@ -151,7 +152,7 @@ class _Session:
     A tile is written by a thread of its own while the next one runs, one tile at a time.
     """
 
-    def __init__(self, target: Store, report: Report, pool: Pool) -> None:
+    def __init__(self, target: Store | Memory, report: Report, pool: Pool) -> None:
         self.target, self.report, self.pool = target, report, pool
         self.body = target.plan.body
         self.writer = ThreadPoolExecutor(1)

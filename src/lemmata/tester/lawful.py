@@ -155,8 +155,9 @@ def _counterexamples(off: np.ndarray, what: str, shapes: Sequence[Mapping[str, A
     value, low, high = off
     surely = np.where(low > 0, low, np.where(high < 0, -high, -np.inf))
     order = [i for i in np.argsort(-surely) if surely[i] > 0][:WORST]
+    least = np.where(low > 0, low, high)  # the end nearer to the law
     return tuple(
-        f"{said(shapes[i])}: {what} is {np.expm1(value[i]):+.1%} off the law (surely {np.expm1(surely[i]):.1%})"
+        f"{said(shapes[i])}: {what} is {np.expm1(value[i]):+.1%} off the law (surely {np.expm1(least[i]):+.1%})"
         for i in order
     )
 

@@ -57,20 +57,66 @@ def test_ratio_is_one_at_the_threshold(negatives):
     )
 
 
-def test_probe_regime_warns_where_the_paper_assumes_large_d():
-    """n SNR^2 = 1/2 at d much above n^2: a head reads the class (measured error 0.003); at n much above sqrt(d) not."""
-    large_d = theory.probe_regime(50, 2000, (0.5 * 2000 / 50) ** 0.5)
-    assert abs(large_d.n_snr2 - 0.5) < 1e-12
-    assert "n ≫ √d" in large_d.warning
-    assert theory.probe_regime(1000, 2000, 1.0).warning is None
-    assert "above 2" in theory.probe_regime(1000, 2000, 3.0).warning
+def test_the_proofs_windows_meet_in_a_sliver_and_their_rates_in_more():
+    assert theory.MULTI_AT_LEAST < theory.SINGLE_AT_MOST
+    low, high = theory.weak_window(3.0)
+    assert low < theory.MULTI_AT_LEAST < theory.SINGLE_AT_MOST < high
+    assert abs(low - 0.736) < 1e-3
+    assert abs(high - 1.846) < 1e-3
 
 
-@pytest.mark.parametrize("changes", [{"n": 0}, {"d": float("nan")}, {"signal": -1.0}, {"sigma_p": 0.0}])
-def test_probe_regime_refuses(changes):
-    name = next(iter(changes))
-    with pytest.raises(ValueError, match=f"{name} = "):
-        theory.probe_regime(**{"n": 50, "d": 2000, "signal": 3.0, **changes})
+def test_parts_of_the_assumption():
+    """The paper's own experiment meets neither proof's window nor d ≥ n²; far above n² all but a window is met."""
+    figure = theory.assumption_4_1(100, 2000, 50, 5.0, 3.0, 1e-3, 0.01)
+    missed = {part.name for part in figure if not part.holds}
+    assert "dimension d ≥ n²" in missed
+    assert "proof for two modalities, n·SNR² ≥ 1.7" in missed
+    assert "proof for one modality, n·SNR² ≤ 1.8" not in missed
+    n, d = 40, 16_000_000
+    large = theory.assumption_4_1(n, d, 32, (1.75 * d / n) ** 0.5, 3.0, 1.01 * n / d, 1e-9)
+    assert all(part.holds for part in large), [str(part) for part in large if not part.holds]
+    with pytest.raises(ValueError, match=r"signal = -1\.0 was asked for"):
+        theory.assumption_4_1(40, 1e6, 32, -1.0, 3.0, 1e-4, 1e-6)
+
+
+def test_the_first_stage_ends_where_growth_says():
+    """The winner, grown from its start at the proofs' rate, is 20 times the unit at T1."""
+    at = theory.steps(0.01, 100, 5.0, 2000, 1.0)
+    assert abs(at.signal - 0.25) < 1e-12
+    assert abs(at.noise - 0.2) < 1e-12
+    end = theory.first_stage(at, "single", 1e-3 * 2000**0.5)
+    assert abs(1e-3 * 2000**0.5 * (1 + 0.96 * at.noise) ** end - 20) < 1e-9
+    end = theory.first_stage(at, "multi", 5e-3, 3.0)
+    assert abs(5e-3 * (1 + 0.48 * 3 * at.signal) ** end - 20) < 1e-9
+    with pytest.raises(ValueError, match="'single' or 'multi'"):
+        theory.proof_growth(at, "three")
+
+
+def test_saturated_similarity_gives_the_loss():
+    similarity = theory.similarity_at_loss(0.01, 20, 0.7)
+    logits = torch.cat([torch.tensor([float(similarity)]), torch.zeros(20)]) / 0.7
+    assert abs(float(logits.logsumexp(0) - logits[0]) - 0.01) < 1e-5
+
+
+def test_signal_saturates_at_its_length():
+    """d far above n²: the signal carries all, and its features are as long as the loss asks."""
+    n, d = 20, 4_000_000
+    data = PairedSignalNoise(n, d, (3.0 * d / n) ** 0.5, modality="multi", signal_ratio=3.0, sigma_aug=0.1)
+    run = lm.Run(data, PatchEncoder(16, init=n / d), InfoNCE(), lm.GD(c=0.5), 2000, stop_loss=0.02,
+                 probes=("encoder_signal_length",))  # fmt: skip
+    found = lm.train(run, range(6)).records["encoder_signal_length"].mean()
+    assert abs(found / theory.saturated_length(0.01, n / 2, 1.0, 3.0) - 1) < 0.05
+
+
+def test_noise_along_the_signal_sets_a_floor():
+    """An encoder of two filters along ±μ: the error of its best head is Φ(−‖μ‖/σ)."""
+    data = PairedSignalNoise(10, 400, 2.0)
+    run = lm.Run(data, PatchEncoder(2), InfoNCE(), lm.GD(1e-20), 1, probes=("downstream_error",), engine="gram")
+    sample = draw(run, cell_seeds(0, [0]))
+    mu = sample.vectors[:, :, :1]
+    sample = dataclasses.replace(sample, filters=torch.cat([mu, -mu], 2))
+    found = float(lm.train(run, [0], sample=sample).records["downstream_error"])
+    assert abs(found / float(theory.noise_floor(2.0, 1.0)) - 1) < 0.02
 
 
 def test_threshold_refuses():

@@ -6,11 +6,13 @@ from lemmata import compiled
 from lemmata.data.sample import Sample
 from lemmata.draws import cell_seeds
 from lemmata.dynamics.native.denoising_gd import DenoisingGD
+from lemmata.dynamics.native.info_nce_gd import InfoNCEGD
 from lemmata.dynamics.native.kernel import Kernel
 from lemmata.dynamics.native.relu_gd import ReluGD
+from lemmata.dynamics.native.simclr_gd import SimCLRGD
 from lemmata.dynamics.run import Run
 
-KERNELS: tuple[Kernel, ...] = (ReluGD(), DenoisingGD())
+KERNELS: tuple[Kernel, ...] = (ReluGD(), DenoisingGD(), InfoNCEGD(), SimCLRGD())
 """All there are."""
 
 

@@ -40,7 +40,7 @@ EXPERIMENTS = {
         "coloured_digits",
         "Features learnt with captions survive a shift of the colours, features of augmented pictures do not.",
         smoke=4,
-        laptop=80,
-        paper=1500,
+        laptop=120,
+        paper=3000,
     ),
 }

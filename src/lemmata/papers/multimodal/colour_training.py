@@ -1,23 +1,20 @@
 """Coloured digits: pictures whose colour betrays the class while training and deceives afterwards, with captions.
 
-    colour = hue of the class with probability p, any hue otherwise      (training, and "iid" test pictures)
-    colour = any hue ("uniform"),  hue of the next class ("permuted")    (shifted test pictures)
-
 An encoder is trained by InfoNCE (cosine similarity, both directions) on pairs of a picture and its augmentation (shift
 by a pixel, Gaussian noise), or of an augmented picture and its caption; a logistic head on its frozen features is then
-fitted to the training pictures, once as they are and once standardised. A caption is the one-hot class with noise of
-its own, so it *carries the label*: the two are not compared at equal supervision. Controls are ``random`` captions, of
-a class drawn at random, and an ``untrained`` encoder.
+fitted to the training pictures, once as they are and once standardised. A caption *carries the label*: the two are not
+compared at equal supervision. Controls are ``random`` captions, of a class drawn at random, and an ``untrained``
+encoder. Colours and captions: :mod:`lemmata.papers.multimodal.colours`.
 
-The picture of Huang, Han, Chen, Cao, Xu, Suzuki 2024 (arXiv 2411.02837, Table 1, ColoredMNIST), whose colour
-probability, captions and encoder are not known to us; the coloured digits go back to Arjovsky, Bottou, Gulrajani,
-Lopez-Paz 2019 (arXiv 1907.02893).
+Huang, Han, Chen, Cao, Xu, Suzuki 2024 (arXiv 2411.02837, Table 1, ColoredMNIST); its encoder, batch, epochs and
+temperature are not printed and are ours. Coloured digits go back to Arjovsky, Bottou, Gulrajani, Lopez-Paz 2019 (arXiv
+1907.02893).
 """
 
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,47 +27,47 @@ from lemmata.draws import cell_seeds, normal, permutation, uniform
 from lemmata.dynamics.run import check_device
 from lemmata.loops.loop import Alone, Plan, Training
 from lemmata.loops.task import NetworkTask
-from lemmata.parameters import require, require_whole
+from lemmata.papers.multimodal import colours
+from lemmata.papers.multimodal.colours import PROTOCOLS, TESTS
+from lemmata.parameters import check, parameter
 from lemmata.status import Status
-from lemmata.sweep import Grid, Variable
+from lemmata.sweep import Body, Variable
 
 PAIRINGS = ("single", "caption", "random", "untrained")
-TESTS = ("train", "iid", "uniform", "permuted")
 _TRAIN_SHARE = 1300 / 1797
 _CHECKPOINT_EVERY = 500
 
 
 @dataclass(frozen=True)
-class ColouredDigits:
+class ColouredDigits(Body):
     """A training loop as the body of a sweep over ``p``, ``pairing`` and ``seed``, one cell per tile.
 
     Args:
         images: square grey pictures and their classes.
-        p: probability that a training picture has the colour of its class, in [0, 1].
-        pairing: one of :data:`PAIRINGS`.
         epochs, batch_size, hidden, features: of the training and of the multilayer perceptrons p-hidden-features.
-        learning_rate: of Adam. tau: temperature, above 0.
-        pixel_noise, caption_noise: standard deviation of the noise, at least 0.
-        jitter: in [0, 1], how much the colour channels of a view are dimmed at random; 0 leaves colours alone.
 
     Raises:
         ValueError: a value outside its range, or pictures that are not square.
     """
 
     images: Images
-    p: float = 0.7
-    pairing: str = "single"
-    epochs: int = 60
-    batch_size: int = 256
-    hidden: int = 256
-    features: int = 64
-    learning_rate: float = 1e-3
-    tau: float = 0.5
-    pixel_noise: float = 0.1
-    caption_noise: float = 0.3
-    jitter: float = 0.0
-    device: str = "cpu"
-    seed_root: int = 0
+    p: float = parameter("probability p of the own colour", least=0, most=1, default=0.7)
+    pairing: str = parameter("contrast with", str, choices=PAIRINGS, default="single")
+    protocol: str = parameter("labels, colours and captions", str, choices=PROTOCOLS, default="plain")
+    label_noise: float = parameter("share of random labels, in the paper's protocol", least=0, most=1, default=0.1)
+    epochs: int = parameter("passes over the training pictures", int, units="epochs", least=1, default=60)
+    batch_size: int = parameter("pairs contrasted with each other", int, units="pairs", least=2, default=256)
+    hidden: int = parameter("hidden units", int, least=1, default=256)
+    features: int = parameter("features", int, least=1, default=64)
+    learning_rate: float = parameter("learning rate", above=0, scale="log", default=1e-3)
+    tau: float = parameter("temperature τ", above=0, scale="log", default=0.5)
+    pixel_noise: float = parameter("noise of the views", least=0, default=0.1)
+    caption_noise: float | None = parameter(
+        "noise of the captions, 0.3 and in the paper's protocol none if not given", least=0, optional=True, default=None
+    )
+    jitter: float = parameter("how much colour channels of a view are dimmed", least=0, most=1, default=0.0)
+    device: str = parameter("device", str, axis=False, default="cpu")
+    seed_root: int = parameter("root of all randomness", int, least=0, axis=False, default=0)
 
     variables: ClassVar[Mapping[str, Variable]] = {
         **{f"accuracy_{name}": Variable(long_name=f"accuracy, {name} colours") for name in TESTS},
@@ -81,19 +78,9 @@ class ColouredDigits:
         "train_loss": Variable(long_name="training loss of the last epoch"),
         "status": Variable(long_name="why the cell ended: 0 all steps, 2 diverged", dtype="int8"),
     }
-    coordinates: ClassVar[Mapping[str, np.ndarray]] = {}
 
     def __post_init__(self) -> None:
-        require("p", self.p, lambda x: 0 <= x <= 1, "in [0, 1]")
-        require("pairing", self.pairing, lambda x: x in PAIRINGS, "one of " + ", ".join(PAIRINGS))
-        require("jitter", self.jitter, lambda x: 0 <= x <= 1, "in [0, 1]")
-        for name in ("learning_rate", "tau"):
-            require(name, getattr(self, name), lambda x: x > 0, "above 0")
-        for name in ("pixel_noise", "caption_noise"):
-            require(name, getattr(self, name), lambda x: x >= 0, "at least 0")
-        for name in ("epochs", "hidden", "features"):
-            require_whole(name, getattr(self, name), 1, "a size")
-        require_whole("batch_size", self.batch_size, 2, "the number of pairs contrasted")
+        check(self)
         check_device(self.device)
         side = round(self.images.x.shape[1] ** 0.5)
         if side * side != self.images.x.shape[1]:
@@ -104,22 +91,6 @@ class ColouredDigits:
             raise ValueError(
                 f"{self.images.source} has the one class {self.images.classes[0]}; at least two are needed"
             )
-
-    def configuration(self) -> dict[str, Any]:
-        """Every field; of the pictures source and digest."""
-        own = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "images"}
-        return {**own, "images": self.images.describe()}
-
-    def shape_axes(self, grid: Grid) -> tuple[str, ...]:
-        """All axes: every cell is a tile."""
-        for axis in grid.axes:
-            if axis.name == "seed":
-                continue
-            if axis.name not in {part.name for part in fields(self)}:
-                raise ValueError(f"axis {axis.name!r} was asked for; coloured digits take p, pairing and the options")
-            for value in axis.values:
-                replace(self, **{axis.name: value})
-        return grid.names
 
     def bytes_per_cell(self, point: dict[str, Any]) -> int:
         """Pictures in colour, four sets of them, and the parameters with Adam's memory."""
@@ -170,10 +141,11 @@ class ColourTask(NetworkTask):
         order = permutation(self.key, "split", len(y))[0]
         cut = min(len(y) - 1, max(1, round(_TRAIN_SHARE * len(y))))
         labels = torch.as_tensor(y, device=device)
-        self.x, self.y = grey[order[:cut]], labels[order[:cut]]
-        self.held, self.truth = grey[order[cut:]], labels[order[cut:]]
-        self.pictures = paint(self.x, self.colour("train", self.y), self.classes)
-        self.captions = self.caption()
+        self.x, self.y = grey[order[:cut]], self.labelled("train", labels[order[:cut]])
+        self.held, self.truth = grey[order[cut:]], self.labelled("test", labels[order[cut:]])
+        hue = self.colour("train", self.y)
+        self.pictures = paint(self.x, hue, self.classes)
+        self.captions = self.caption(hue)
         self.model = self.initial()
         self.batch, rest = of.batch_size, len(self.y) % of.batch_size
         self.per_epoch = len(self.y) // of.batch_size + (rest >= 2)  # a single picture has nothing to be told from
@@ -239,21 +211,24 @@ class ColourTask(NetworkTask):
         ended = Status.DIVERGED if diverged else Status.ALL_STEPS
         return {**accuracy, "train_loss": self.epoch_loss, "status": ended}
 
+    def labelled(self, name: str, y: Tensor) -> Tensor:
+        """The classes as the protocol labels them."""
+        of = self.of
+        return colours.labels(self.key, name, y, self.classes, of.label_noise) if of.protocol == "paper" else y
+
     def colour(self, law: str, y: Tensor) -> Tensor:
         """The hue ``(n,)`` of every picture under one of the laws of :data:`TESTS`."""
-        if law == "permuted":
-            return (y + 1) % self.classes
-        any_hue = (uniform(self.key, f"hue/{law}", (len(y),))[0] * self.classes).long()
-        own = uniform(self.key, f"own hue/{law}", (len(y),))[0] < self.of.p
-        return any_hue if law == "uniform" else torch.where(own, y, any_hue)
+        return colours.hues(self.key, self.of.protocol, law, y, self.classes, self.of.p)
 
-    def caption(self) -> Tensor:
-        """``(n, classes)``, fixed for the run: a caption is data."""
+    def caption(self, hue: Tensor) -> Tensor:
+        """Captions of the training pictures, fixed for the run: a caption is data."""
         said = self.y
         if self.of.pairing == "random":
             said = (uniform(self.key, "random caption", (len(self.y),))[0] * self.classes).long()
-        noise = normal(self.key, "caption noise", (len(said), self.classes), torch.float32)[0]
-        return nn.functional.one_hot(said, self.classes) + self.of.caption_noise * noise
+            hue = (uniform(self.key, "random caption/hue", (len(self.y),))[0] * self.classes).long()
+        of, usual = self.of, 0.0 if self.of.protocol == "paper" else 0.3
+        noise = usual if of.caption_noise is None else of.caption_noise
+        return colours.captions(self.key, of.protocol, said, hue, self.classes, noise)
 
     def view(self, index: Tensor, name: str) -> Tensor:
         """Augmented pictures ``(b, 3, p)``: shifted by up to a pixel either way, noise, channels dimmed by jitter."""
@@ -276,7 +251,7 @@ class ColourTask(NetworkTask):
         of = self.of
         sizes = {
             "picture": (3 * self.x.shape[1], of.hidden, of.features),
-            "caption": (self.classes, of.hidden, of.features),
+            "caption": (self.captions.shape[1], of.hidden, of.features),
         }
         encoders = nn.ModuleDict()
         for name, (inputs, hidden, outputs) in sizes.items():

@@ -14,10 +14,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from lemmata import PairedSignalNoise, Probe
-from lemmata.claims import Finding, above, all_of, at, at_most, below, claim, one_of_each
+from lemmata.claims import Finding, above, all_of, at, below, claim, factor, one_of_each
 from lemmata.dynamics.rules import GD
 from lemmata.lab import ALL, Experiment, Size
-from lemmata.papers.multimodal import setting
+from lemmata.papers.multimodal import setting, theory
 from lemmata.papers.multimodal.setting import MODALITIES
 from lemmata.probes.downstream import Downstream
 from lemmata.report.curves import curves
@@ -25,7 +25,7 @@ from lemmata.report.style import new_figure
 from lemmata.theory.signal_noise import signal_at_n_snr2
 
 N, D, N_SNR2, C = 40, 900, 0.7, 5.0
-RECORD = (*range(0, 200, 20), *range(200, 400, 40), *range(400, 801, 100))
+RECORD = (*range(0, 60, 5), *range(60, 121, 10), 160, 200, 300)
 SIMILARITIES, NEGATIVES = ("patchwise", "summed"), ("opposite", "all")
 QUANTITIES = {
     "contrastive_loss": "training loss, training stops at 0.01",
@@ -33,14 +33,15 @@ QUANTITIES = {
     "encoder_signal": "signal learning",
     "encoder_noise": "noise memorisation",
 }
+STEPS = 300
 PROBES = (
     *setting.ENCODER,
     "downstream_error",
-    Probe("downstream_error_2", Downstream(shift=2.0, fit_on="test"), "test error at σ_test = 2σ"),
+    Probe("downstream_error_2", Downstream(shift=2.0, fit_on="test"), "test error at σ_test = 2σ", at_end=True),
 )
 BODY = setting.training(
     PairedSignalNoise(N, D, float(signal_at_n_snr2(N_SNR2, N, D)), signal_ratio=C, sigma_aug=0.3),
-    32, 1e-3, GD(step_size=0.008), 800, PROBES, RECORD,
+    32, 1e-3, GD(step_size=0.008), STEPS, PROBES, RECORD,
 )  # fmt: skip
 LARGE: dict[str, Any] = {
     "n": 100,
@@ -50,7 +51,7 @@ LARGE: dict[str, Any] = {
     "step_size": 0.01,
 }
 SIZES = {
-    "smoke": Size(similarity=SIMILARITIES, modality=MODALITIES, seeds=4, changes={"record": (0, 100, 800)}),
+    "smoke": Size(similarity=SIMILARITIES, modality=MODALITIES, seeds=4, changes={"record": (0, 40, 300)}),
     "laptop": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=24),
     "paper": Size(similarity=SIMILARITIES, negatives=NEGATIVES, modality=MODALITIES, seeds=200, **LARGE),
 }
@@ -92,18 +93,21 @@ def who_wins(data: xr.Dataset) -> Finding:
     )
 
 
-@claim("the head reads the encoder of two modalities without error, that of one with errors", setting.ABSTRACT)
+@claim(
+    "a head reads the encoder of one modality with errors, that of two as well as the noise allows", setting.ABSTRACT
+)
 def downstream(data: xr.Dataset) -> Finding:
-    """Errors of the best linear head, at the training noise and at twice it."""
+    """Errors of the best linear head, at the training noise and at twice it, against Φ(−‖μ‖/σ_test)."""
     kept = end(data, "patchwise")
     parts = []
-    for name, floor, said in (("downstream_error", 0.01, "σ"), ("downstream_error_2", 0.1, "2σ")):
-        one, two = setting.pair(kept[name], log=False)
+    for name, least, shift in (("downstream_error", 0.03, 1), ("downstream_error_2", 0.1, 2)):
+        one, two = setting.pair(kept[name])
+        floor = float(theory.noise_floor(data.signal, shift * data.sigma_p))
         parts += [
-            above(floor, one, format=f"one {{:.4f}} at {said}"),
-            at_most(0.01, two, format=f"two {{:.5f}} at {said}"),
+            above(least, one, format=f"one {{:.4f}} at σ_test = {shift}σ"),
+            factor(1.5, two, floor, format=f"two ×{{:.2f}} of {floor:.2g}"),
         ]
-    return all_of(*parts, expected="Θ(1) and o(1)")
+    return all_of(*parts, expected="Θ(1), and Φ(−‖μ‖/σ_test)")
 
 
 @claim("where similarities multiply summed patches, both learn the signal and two memorise noise all the same",

@@ -28,8 +28,8 @@ LOGISTIC = Downstream("logistic", 200, test_signal=NU, fit_on="test")
 PROBES = (
     *setting.ENCODER,
     Probe("error_under_shift", LOGISTIC, "error under shift, logistic head"),
-    Probe("error_best_head", Downstream(test_signal=NU, fit_on="test"), "error under shift, best head"),
-    Probe("error_train_head", Downstream(test_signal=NU), "error under shift, head of the training law"),
+    Probe("error_best_head", Downstream(test_signal=NU, fit_on="test"), "error under shift, best head", at_end=True),
+    Probe("error_train_head", Downstream(test_signal=NU), "error under shift, head of the training law", at_end=True),
 )
 RECORD = tuple(range(0, 201, 10))
 BODY = setting.training(

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from lemmata.theory.gaussian import normal_tail
 from lemmata.theory.signal_noise import n_snr2
 
 Number = Any
@@ -201,6 +202,15 @@ def weak_window(signal_ratio: Number) -> tuple[Number, float]:
     1.06/(0.48 C) and 0.96/0.52. Derived here from the published rates; the proofs themselves need 1.7 to 1.8.
     """
     return MULTI_NOISE / (MULTI_SIGNAL * signal_ratio), SINGLE_NOISE / SINGLE_SIGNAL
+
+
+def noise_floor(signal: Number, sigma_test: Number) -> Number:
+    """Error of a head on an encoder that has learnt the signal alone: Φ(−‖μ‖/σ_test). Derived here.
+
+    The fresh noise patch has a part along the signal, which the sum over patches adds to the signal patch's features;
+    where it exceeds ‖μ‖ and points the other way, it wins.
+    """
+    return normal_tail(signal / sigma_test)
 
 
 def embedded_start(init: Number, d: Number, sigma_p: Number = 1.0) -> Number:

@@ -130,7 +130,7 @@ SIZES = {
 @claim("the trained head answers as scikit-learn's 1-NN on pictures it was never trained on", setting.DERIVED)
 def answers_as_scikit_learn(data: xr.Dataset) -> Finding:
     """Mean agreement over pairs of digits."""
-    return at_least(0.97, mean(usable(data).agrees.mean("pair")), format="agreement {}", expected="1")
+    return at_least(0.97, mean(usable(data).agrees.mean("pair")), format="agreement {:.4f}", expected="1")
 
 
 @claim("it is right as often as 1-NN", setting.DERIVED)
@@ -172,6 +172,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     for i in mine["mean"].argsort()[:4].values:
         at = float(theirs["mean"][i]), float(mine["mean"][i])
         ax.annotate(str(one.pair.values[i]), at, xytext=(5, -9), textcoords="offset points", fontsize=8)
+    ax.set_ylim(low, 1.01)
     ax.set_xlabel("share of right answers, scikit-learn's 1-NN")
     ax.set_ylabel("share of right answers, trained head")
     ax.legend()

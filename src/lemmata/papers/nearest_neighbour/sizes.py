@@ -43,7 +43,14 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 def xi1_follows_the_law(data: xr.Dataset) -> Finding:
     """Relative deviation of ξ1 at the last step, for contexts of 8 points or more."""
     last = late(data).isel(step=-1)
-    return within(setting.LAW, among(last.xi1, last.n >= 8, "n ≥ 8"), of=last.xi1_law, relative=True, where="for n ≥ 8")
+    return within(
+        setting.LAW,
+        among(last.xi1, last.n >= 8, "n ≥ 8"),
+        of=last.xi1_law,
+        relative=True,
+        where="for n ≥ 8",
+        expected="(3cηk/d)^(1/3)",
+    )
 
 
 @claim("the loss falls as k^(-1/3)", setting.DERIVED)

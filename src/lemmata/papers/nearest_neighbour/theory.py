@@ -91,34 +91,30 @@ def population(xi1: ArrayLike, xi2: ArrayLike, n: ArrayLike, d: ArrayLike) -> tu
     return tuple(np.array(column).reshape(arrays[0].shape) for column in zip(*found))  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """What the integrals are sums over: angles from the antipode, so that running integrals are over u <= m."""
-
-    angle: Panels
-    less: NDArray  # u - 1 at the nodes
-    density: NDArray  # in the angle
-    t: NDArray
-    dt: NDArray
+def panels_for(xi1: float) -> int:
+    """How many panels: fronts of e^(-tk) are 1/ξ1 wide in the cosine, and a panel should hold no more than a few."""
+    return int(min(80, max(6, 4 + abs(xi1) / 2.5)))
 
 
-def _sums(xi1: float, xi2: float, n: float, d: float) -> _Sums:
-    # Fronts of e^(-tk) are 1/ξ1 wide in the cosine, and a panel should hold no more than a few of them.
-    angle = panels(0.0, math.pi, int(min(80, max(6, 4 + abs(xi1) / 2.5))))
+def angles_for(count: int, d: float) -> tuple[Panels, NDArray, NDArray]:
+    """Panels in the angle from the antipode, so that running integrals are over u <= m, with u - 1 and the density."""
+    angle = panels(0.0, math.pi, count)
     density = np.sin(angle.nodes) ** (d - 2)
-    density /= angle.weights @ density
+    return angle, -2 * np.cos(angle.nodes / 2) ** 2, density / (angle.weights @ density)
+
+
+def times_for(xi1: float, xi2: float, n: float) -> tuple[NDArray, NDArray]:
+    """t and its weights, from where e^(-tZ) is 1 to where it is 0 for every Z."""
     c, extreme = math.exp(-xi2), math.exp(-2 * xi1)
-    t, dt = log_nodes(1e-9 / (n * max(1.0, extreme) + c), min(60 / min(1.0, extreme), 60 / c))
-    return _Sums(angle, -2 * np.cos(angle.nodes / 2) ** 2, density, t, dt)
+    return log_nodes(1e-9 / (n * max(1.0, extreme) + c), min(60 / min(1.0, extreme), 60 / c))
 
 
 def _population(xi1: float, xi2: float, n: float, d: float) -> tuple[float, float, float]:
-    sums, c = _sums(xi1, xi2, n, d), math.exp(-xi2)
-    angle, less, t = sums.angle, sums.less, sums.t
-    k, w = np.exp(xi1 * less), angle.weights * sums.density
+    (angle, less, density), (t, dt) = angles_for(panels_for(xi1), d), times_for(xi1, xi2, n)
+    k, w, c = np.exp(xi1 * less), angle.weights * density, math.exp(-xi2)
     kept = np.exp(-t[:, None] * k)  # (t, u)
-    below = angle.running(kept * sums.density)  # B_m
-    below_slope = angle.running(kept * (sums.density * less * k)) * -t[:, None]
+    below = angle.running(kept * density)  # B_m
+    below_slope = angle.running(kept * (density * less * k)) * -t[:, None]
     # Powers by logarithms: numpy's own power is several times slower.
     near = np.exp((n - 2) * np.log(np.maximum(below, 1e-300)))  # B_m^(n-2)
     whole, whole_slope = kept @ w, -t * (kept @ (w * less * k))
@@ -127,7 +123,7 @@ def _population(xi1: float, xi2: float, n: float, d: float) -> tuple[float, floa
     square_slope = 2 * (kept @ (w * less * k * k)) - t * (kept @ (w * less * k**3))
     first = kept * near
     nearest = (first * below) @ np.stack([w * k, w * less * k, w * less * k * k], 1)  # (t, 3)
-    best, damp = nearest[:, 0], sums.dt * np.exp(-t * c)
+    best, damp = nearest[:, 0], dt * np.exp(-t * c)
     best_slope = nearest[:, 1] - t * nearest[:, 2] + (n - 1) * ((first * below_slope) @ (w * k))
     squares = damp * t * square * whole_near * whole
     squares_slope = damp * t * whole_near * (square_slope * whole + (n - 1) * square * whole_slope)

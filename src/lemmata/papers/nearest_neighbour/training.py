@@ -119,7 +119,7 @@ def shifted_error_falls_faster(data: xr.Dataset) -> Finding:
 def is_nearest_neighbour_under_shift(data: xr.Dataset) -> Finding:
     """Mean squared error at the end, for δ = 0.5."""
     error = usable(data).shift_error.sel(delta=0.5).isel(step=-1).mean("seed")
-    return below(1e-2, error, format="mean squared error at most {most:.1e}", expected="→ 0", where="for δ = 0.5")
+    return below(1e-3, error, format="mean squared error at most {most:.1e}", expected="→ 0", where="for δ = 0.5")
 
 
 @claim("the shifted error falls with the separation", setting.DERIVED)
@@ -138,14 +138,14 @@ def recursion_predicts(data: xr.Dataset) -> Finding:
     if "xi1_predicted" not in data:
         raise NotMeasurable("the recursion is followed from the sparse start, by plain descent, for up to 20 000 steps")
     last = usable(data).isel(step=-1)
-    return within(0.05, last.xi1.mean("seed"), of=last.xi1_predicted, relative=True)
+    return within(0.05, last.xi1.mean("seed"), of=last.xi1_predicted, relative=True, expected="the recursion")
 
 
 @claim("ξ1 grows as (3cηk/d)^(1/3)", setting.DERIVED)
 def law_of_xi1(data: xr.Dataset) -> Finding:
     """Relative deviation at the end."""
     last = usable(data).isel(step=-1)
-    return within(setting.LAW, last.xi1.mean("seed"), of=last.xi1_law, relative=True)
+    return within(setting.LAW, last.xi1.mean("seed"), of=last.xi1_law, relative=True, expected="(3cηk/d)^(1/3)")
 
 
 @claim("the matrix stays in its two-parameter family", setting.DERIVED)
@@ -180,7 +180,7 @@ CLAIMS = (
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Both panels of the paper's figure 3, and ξ1 beside the recursion."""
     d_values = data.d.values if "d" in data.dims else [None]
-    title = "Training loss falls as k^(-1/3); the error on separated prompts much faster"
+    title = "The loss falls for all n and d; the error on separated prompts falls much faster"
     figure, axes = new_figure(2, len(d_values), title=title, width=5.6, height=3.4)
     for i, d in enumerate(d_values):
         part = (data if d is None else data.sel(d=d)).sel(step=data.step > 0)

@@ -136,28 +136,6 @@ def _where_changes(holds: Callable[[NDArray], NDArray], end: NDArray) -> NDArray
     return low
 
 
-def top_eigenvalue(
-    pairs: Number,
-    signal: Number,
-    d: Number,
-    sigma_p: Number = 1.0,
-    correlation: Number = 0.0,
-    temperature: Number = 1.0,
-) -> Number:
-    """λ1 = (2‖μ‖² + (1 + c)σp²d/n0)/τ, for d ≫ n0. Derived here."""
-    return (2 * signal**2 + (1 + correlation) * sigma_p**2 * d / pairs) / temperature
-
-
-def noise_edge(
-    pairs: Number, d: Number, sigma_p: Number = 1.0, correlation: Number = 0.0, temperature: Number = 1.0
-) -> Number:
-    """(1 + c)(σp²d/n0)(1 + 2√(n0/d))/τ: the largest of the eigenvalues that carry no signal. Derived here.
-
-    Signal and noise separate where λ1 exceeds this, 2n0·SNR² ≳ 2(1 + c)√(n0/d).
-    """
-    return (1 + correlation) * sigma_p**2 * d / pairs * (1 + 2 * (pairs / d) ** 0.5) / temperature
-
-
 def growth_steps(level: Number, init: Number, signal: Number, cos2: Number = 1.0, rate: Number = 0.2) -> Number:
     """Steps until mean_r |⟨w_r, μ⟩| = ``level``: ln(level/(σ0‖μ‖cos·√(2/π)))/ln(1 + rate). Derived here.
 
