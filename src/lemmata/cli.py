@@ -52,7 +52,8 @@ def _lemmata() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (the console script exits with it)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    shown, warnings.formatwarning = warnings.formatwarning, _one_line
+    shown = warnings.formatwarning
+    warnings.formatwarning = _one_line  # type: ignore[assignment]
     try:
         return _lemmata.main(given, prog_name="lemmata", standalone_mode=False) or 0
     except click.ClickException as refusal:
