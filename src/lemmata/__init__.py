@@ -19,7 +19,7 @@ _CONTENTS = {
     "ImageSignals": "lemmata.data.image_signals",
     "TwoSignals": "lemmata.data.two_signals",
     "load_digits": "lemmata.data.files.images",
-    "load_images": "lemmata.data.files.images",
+    "load_images": "lemmata.data.files.image_files",
     # what is trained
     "TwoLayerCNN": "lemmata.nets.two_layer_cnn",
     "PatchEncoder": "lemmata.nets.patch_encoder",
@@ -69,8 +69,8 @@ _CONTENTS = {
 __all__ = ["__version__", *_CONTENTS]
 
 if TYPE_CHECKING:
+    from lemmata.data.files.image_files import load_images as load_images
     from lemmata.data.files.images import load_digits as load_digits
-    from lemmata.data.files.images import load_images as load_images
     from lemmata.data.image_noise import ImageNoise as ImageNoise
     from lemmata.data.image_pairs import ImagePairs as ImagePairs
     from lemmata.data.image_signals import ImageSignals as ImageSignals

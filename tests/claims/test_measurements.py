@@ -60,6 +60,8 @@ def test_thresholds_may_rise_be_linear_and_be_read_in_another_variable():
     kappa = threshold(data.test_error, 0.1, along="signal", of=data.kappa)
     signal = threshold(data.test_error, 0.1, along="signal")
     assert kappa.value.values == pytest.approx((signal.value**4 * data.n / data.d).values)
+    part = data.isel(n=slice(1, None)).test_error.drop_vars("kappa")
+    assert threshold(part, 0.1, along="signal", of=data.kappa).value.values == pytest.approx(kappa.value.values[1:])
 
 
 def test_what_is_not_crossed_is_missing_and_nothing_crossed_is_not_measurable():
@@ -139,7 +141,7 @@ def test_a_law_s_form_is_judged_by_all_residuals_together():
     x = np.log([10, 20, 40, 80, 160])
     design = np.c_[np.ones(5), x]
     line = design @ [1.0, -0.25]
-    noise = 0.05 * rng.standard_normal((5, 30))
+    noise = 0.05 * rng.standard_normal((5, 40))
     assert fit(("C", "a"), design, line[:, None] + noise).form > 0.05
     assert fit(("C", "a"), design, (line + 0.05 * (x - 3) ** 2)[:, None] + noise).form < 1e-6
     assert np.isnan(fit(("C", "a"), design, line[:, None] + noise[:, :4]).form)

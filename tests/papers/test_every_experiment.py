@@ -9,7 +9,7 @@ import pytest
 from lemmata.lab.card import SIZES
 from lemmata.lab.cards import cards
 from lemmata.lab.find import find
-from lemmata.lab.run_folder import conclude, conclusions
+from lemmata.lab.run_folder import conclude, conclusions, drawn
 from lemmata.report.style import save
 from lemmata.status import Status
 from lemmata.sweep import sweep
@@ -56,7 +56,7 @@ def one_cell(measured):
 def drawn_and_judged_all_the_same(experiment, measured):
     """Figures are drawn and claims judged, whatever was measured; no claim holds on what does not exist."""
     dataset, found = conclusions(experiment, measured, "laptop")
-    for figure in experiment.figures(dataset).values():
+    for figure in drawn(experiment, dataset).values():
         figure.savefig(io.BytesIO(), format="png", dpi=40)
     return found
 
@@ -70,12 +70,12 @@ def test_it_runs_at_size_smoke_and_no_claim_fails_there(name, tmp_path):
     assert bool(dataset["done"].all())
     failed = [verdict for verdict in found if verdict.holds is False]
     assert not failed, failed
-    for key, figure in experiment.figures(dataset).items():
+    for key, figure in drawn(experiment, dataset).items():
         assert figure.axes
         assert save(figure, tmp_path / f"{key}.png", dpi=60).stat().st_size > 3000
     for damaged in (all_diverged(measured := dataset[list(body.variables)]), all_zero(measured), one_cell(measured)):
         drawn_and_judged_all_the_same(experiment, damaged)
     kept = os.environ.get("LEMMATA_KEEP_FIGURES")  # a folder, to look at them
     if kept:
-        for key, figure in experiment.figures(dataset).items():
+        for key, figure in drawn(experiment, dataset).items():
             save(figure, f"{kept}/{name}-{key}.png", dpi=90)

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from lemmata.draws import cell_seeds
+from lemmata.lab.find import find
+from lemmata.lab.run_folder import conclusions
 from lemmata.loops.descent import Descent
 from lemmata.loops.ensemble import train
 from lemmata.loops.rules import SGD
 from lemmata.modules.attention import apply, to_multihead_attention, traced
-from lemmata.papers.nearest_neighbour import network, reduced, theory
+from lemmata.papers.nearest_neighbour import decades, digits, network, reduced, sizes, theory
 from lemmata.papers.nearest_neighbour.setting import FullMatrixBody
 from lemmata.prompts.sphere import SpherePrompts
+from lemmata.sweep import sweep
 
 SEEDS = cell_seeds(0, range(3))
 
@@ -65,16 +69,16 @@ def test_parameters_of_a_matrix():
 def test_gradients_of_the_full_matrix_are_the_two_slopes_by_dimension():
     """tr(G_xx)/d = (∂L/∂ξ1)/d and -G_corner = ∂L/∂ξ2, and the rest of G is sampling noise."""
     n, d, xi1, xi2 = 16, 8, 8.0, 6.0
-    prompts = SpherePrompts(n, d).draw(SEEDS[:1], "x", 60_000, torch.float64)
+    prompts = SpherePrompts(n, d).draw(SEEDS[:1], "x", 30_000, torch.float64)
     W = torch.diag(torch.tensor([xi1] * d + [0.0, -xi2], dtype=torch.float64)).unsqueeze(0).requires_grad_()
     (G,) = torch.autograd.grad(network.loss(W, prompts.tokens, prompts.targets, d).sum(), W)
     _, first, second = theory.population(xi1, xi2, n, d)
-    assert float(G[0, :d, :d].diagonal().mean()) == pytest.approx(float(first) / d, abs=5e-5)
-    assert -float(G[0, -1, -1]) == pytest.approx(float(second), abs=2e-4)
+    assert float(G[0, :d, :d].diagonal().mean()) == pytest.approx(float(first) / d, abs=7e-5)
+    assert -float(G[0, -1, -1]) == pytest.approx(float(second), abs=3e-4)
     off = G[0].clone()
     off[range(d), range(d)] = 0
     off[-1, -1] = 0
-    assert off.abs().max() < 6e-3
+    assert off.abs().max() < 8e-3
     assert off[:, d].abs().max() == 0
 
 
@@ -164,3 +168,85 @@ def test_float64_cells_are_bitwise_alone_and_together():
             Double(body, 3 * ones[:1], ones[:1], ()), SEEDS[i : i + 1], Descent(100, SGD(), rate=rates[i : i + 1])
         )
         assert torch.equal(alone.parameters["W"][0], together.parameters["W"][i])
+
+
+NAMES = ["", "-landscape", "-sizes", "-decades", "-steps", "-shifts", "-digits", "-sphere"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_runs_and_draws_at_smoke(name):
+    experiment = find(f"nearest-neighbour{name}")
+    body, grid = experiment.configure("smoke")
+    dataset, verdicts = conclusions(experiment, sweep(body, grid, progress=False), "smoke")
+    assert len(verdicts) == len(experiment.claims)
+    shown = {verdict.claim: verdict.holds for verdict in verdicts if verdict.holds is not None}
+    assert all(shown.values()), shown
+    for figure in experiment.figures(dataset).values():
+        figure.canvas.draw()
+        assert all(axes.has_data() for axes in figure.axes)
+    # Claims that show at larger sizes can be asked here too: they answer, or say what is missing.
+    assert all(claim.check(dataset, "laptop").measured is not None for claim in experiment.claims)
+
+
+def paths(xi1, ratio, loss, time):
+    """A dataset as the flow leaves it, for one start."""
+    variables = {
+        name: (("sigma", "time"), values[None]) for name, values in (("xi1", xi1), ("xi2", xi1 / ratio), ("loss", loss))
+    }
+    data = xr.Dataset(variables, {"sigma": [12.0], "time": time, "n": 16, "d": 8})
+    return data.merge(decades.predict(data))
+
+
+def test_published_statements_can_be_confirmed_as_well_as_refuted():
+    time = np.geomspace(1, 1e8, 65)
+    slow = paths(1 + np.log(time), 0.4, 1 / (1 + np.log(time)), time)
+    assert decades.xi1_is_logarithmic(slow).holds
+    assert decades.xi1_below_half_of_xi2(slow).holds
+    assert not decades.xi1_is_a_cube_root(slow).holds
+    fast = paths(np.cbrt(3 * theory.tie_constant(16, 8) * time / 8), 0.9, time ** (-1 / 3), time)
+    assert not decades.xi1_is_logarithmic(fast).holds
+    assert not decades.xi1_below_half_of_xi2(fast).holds
+    assert decades.xi1_is_a_cube_root(fast).holds
+    assert decades.xi1_has_the_constant(fast).holds
+    assert decades.loss_is_an_inverse_cube_root(fast).holds
+
+
+def test_a_path_that_does_not_follow_its_law_is_found_out():
+    experiment = find("nearest-neighbour-sizes")
+    body, grid = experiment.configure("smoke")
+    data = sweep(body, grid, progress=False)
+    late = data.assign_coords(step=data.step * 100)
+    late = late.merge(sizes.predict(late))
+    assert not sizes.xi1_follows_the_law(late).holds
+    assert not sizes.loss_falls(late.assign(loss=1 - late.loss)).holds
+
+
+def test_digits_are_unit_vectors_and_their_prompts_hold_no_picture_twice():
+    prompts, truth = digits.digit_prompts(SEEDS, (3, 8), 10, 6, 5)
+    torch.testing.assert_close(prompts.points.norm(dim=-1), torch.ones(3, 5, 11))
+    assert set(truth.unique().tolist()) == {-1.0, 1.0}
+    for c, b in np.ndindex(3, 5):
+        assert len(prompts.points[c, b].unique(dim=0)) == 11
+    np.testing.assert_array_equal(digits.of_scikit_learn(prompts), prompts.targets)
+    with pytest.raises(ValueError, match="prompts of 400 digits were asked for"):
+        digits.digit_prompts(SEEDS, (3, 8), 400, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n": 0}, "n = 0 was asked for"),
+        ({"d": 1}, "d = 1 was asked for"),
+        ({"start": "hot"}, "start = 'hot' was asked for"),
+        ({"rule": "lion"}, "rule = 'lion' was asked for"),
+        ({"rate": -1.0}, "rate = -1.0 was asked for"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        find("nearest-neighbour").configure("smoke", changes)
+
+
+def test_a_batch_larger_than_the_pool_is_refused():
+    with pytest.raises(ValueError, match="batches of 50 out of 20 prompts"):
+        FullMatrixBody(pool=20, batch=50, steps=1).run([{"seed": 0}])

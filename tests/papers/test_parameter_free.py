@@ -7,8 +7,8 @@ import pytest
 import torch
 import xarray as xr
 
-from lemmata.lab.find import find
 from lemmata.lab.card import SIZES
+from lemmata.lab.find import find
 from lemmata.lab.run_folder import conclude
 from lemmata.loops.loop import set_mode
 from lemmata.papers.parameter_free import convex as convex
@@ -16,6 +16,7 @@ from lemmata.papers.parameter_free import digits_networks
 from lemmata.papers.parameter_free import logistic_optimum as minimum
 from lemmata.papers.parameter_free import logistic_regression as logistic
 from lemmata.papers.parameter_free import networks as networks
+from lemmata.papers.parameter_free import rates as rates
 from lemmata.papers.parameter_free import scale as scale
 from lemmata.papers.parameter_free.methods import METHODS, PEERS, knob_of
 from lemmata.papers.parameter_free.theory import growth_steps
@@ -223,6 +224,55 @@ def test_growth_along_the_predicted_path_holds_and_a_faster_one_fails():
     for speed, expected in ((1.2, True), (2.5, False)):
         kept = full.assign(eta_path=(full["knob"] * np.exp(speed * root)).clip(max=0.5))
         assert convex.growth_is_no_faster_than_predicted(kept).holds is expected
+
+
+def rates_table(slopes):
+    """Gaps T^-p exactly, with p of every optimiser at five values of its knob, and seeds that scatter a little."""
+    steps = np.array([1, 30, 100, 200, 400, 700, 1000])
+    names, seeds = list(slopes), np.array([-0.01, 0.0, 0.01])
+    p = np.array([slopes[name] for name in names])[None, :, :, None, None] + seeds[:, None]
+    gap = 10.0 * steps**-p
+    knob = np.array([(1e-8, 1e-7, 1e-6, 1e-5, 1e-4) if "++" in name else (1e-3, 1e-2, 0.1, 1, 10) for name in names])
+    dims = ("data", "optimiser", "tuning", "seed", "step")
+    return xr.Dataset(
+        {
+            "average_gap_path": (dims, gap),
+            "knob": (dims[:-1], np.broadcast_to(knob[None, :, :, None], gap.shape[:-1])),
+            "status": (dims[:-1], np.zeros(gap.shape[:-1], int)),
+        },
+        {"data": ["digits"], "optimiser": names, "tuning": range(5), "seed": range(3), "step": steps},
+    )
+
+
+def test_claims_on_rates_hold_where_exponents_match_and_fail_where_they_do_not():
+    flat, tuned = (1.0, 1.0, 1.0, 1.0, 1.0), (0.2, 0.6, 1.05, 0.6, 0.1)
+    table = rates_table({"adagrad++": flat, "adam++": flat, "adagrad": tuned, "adam": tuned})
+    found = rates.exponents(table).mean("seed").sel(data="digits", optimiser="adam")
+    np.testing.assert_allclose(found, tuned, atol=1e-12)
+    assert [claim.check(table).holds for claim in rates.CLAIMS] == [True] * 4
+    slow = (0.45, 0.5, 0.7, 0.4, 0.6)
+    even = (0.9, 1.0, 1.05, 1.0, 0.9)
+    worse = rates_table({"adagrad++": slow, "adam++": slow, "adagrad": even, "adam": even})
+    assert [claim.check(worse).holds for claim in rates.CLAIMS] == [False] * 4
+    edge = rates_table({"adagrad++": flat, "adam++": flat, "adagrad": tuned, "adam": (1.2, 0.6, 0.5, 0.4, 0.3)})
+    assert [claim.check(edge).holds for claim in rates.CLAIMS] == [True, None, True, None]
+
+
+def test_the_average_is_weighted_by_eta_and_uniform_for_the_others():
+    point = {"data": "breast_cancer", "batch": 0, "tuning": 1}
+    body = logistic.LogisticBody(knobs=KNOBS, steps=8, records=8, averaged=True)
+    for name in ("adagrad++", "adagrad"):
+        problem = logistic._Problem(body, [{**point, "feature_scale": 1.0, "loss_scale": 1.0}])
+        weights = torch.nn.Parameter(torch.zeros(1, *problem.shape, dtype=torch.float64))
+        optimiser, seen, shares = METHODS[name]([weights], 1e-2), [], []
+        for step in range(8):
+            seen.append(weights.detach().clone())
+            shares.append(float(optimiser.eta) if name == "adagrad++" else 1.0)
+            weights.grad = problem.gradient(weights.detach(), step)
+            optimiser.step()
+        average = sum(share * x for share, x in zip(shares, seen)) / sum(shares)
+        found = body.run([{**point, "optimiser": name}])["average_gap_path"][0, -1]
+        np.testing.assert_allclose(found, problem.gap(average)[0], rtol=1e-9)
 
 
 # -- run small -------------------------------------------------------------------------------------------------------

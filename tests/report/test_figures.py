@@ -1,5 +1,9 @@
 """Figures are read back: where cells, lines and labels are, not only that drawing does not fail."""
 
+import os
+import subprocess
+import sys
+
 import matplotlib
 import numpy as np
 import pytest
@@ -183,6 +187,22 @@ def test_a_figure_is_written_whole_or_not_at_all(tmp_path, error):
         style.save(figure, path)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["map.png"]
+
+
+def test_what_a_kill_left_of_a_figure_is_gone_after_the_next(tmp_path, error):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from lemmata.report import style\n"
+        "figure, _ = style.new_figure()\n"
+        "figure.savefig = lambda file, **_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "style.save(figure, Path(sys.argv[1], 'map.png'))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    other = tmp_path / f".map.{os.getppid()}.figure.partial"  # of a process that is at work
+    other.touch()
+    style.save(style.new_figure()[0], tmp_path / "curves.png")
+    assert not left.exists()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [other.name, "curves.png"]
 
 
 def test_drawing_leaves_the_users_settings_alone(error):

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from lemmata.lab.claims import Verdict
+from lemmata.claims import Verdict
 from lemmata.report.tables import console_table, markdown_table
 
 
@@ -30,3 +30,14 @@ def test_markdown_table_escapes_bars():
     assert len(lines) == 4
     assert lines[2].startswith("| \\|v\\| stays [within] 5 % | 1.2 | 1.0 | ±20 % | holds |")
     assert all(line.replace("\\|", "").count("|") == 7 for line in lines)
+
+
+def test_what_holds_comes_first_and_80_columns_break_no_word():
+    rows = [verdict(None), verdict(False, measured="predicted/measured from 0.83 to 1.34"), verdict(True)]
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as capture:
+        console.print(console_table(rows))
+    text = capture.get()
+    assert text.index("holds") < text.index("FAILS") < text.index("not measurable")
+    for word in ("predicted/measured", "measurable", "derived"):
+        assert word in text

@@ -1,6 +1,8 @@
 """Kill it any time; run it again; refuse what is not the same sweep, whole."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pytest
 import xarray
 import zarr
 
-from lemmata.sweep import Grid, SweepError, SweepInterrupted, open_store, plan, sweep
+from lemmata.sweep import Grid, SweepError, SweepInterrupted, open_store, plan, seal, store, sweep
 from lemmata.sweep.store import open_sweep
 from tests.sweep import kill_again_and_again
 from tests.sweep.bodies import Checkpointed, Toy, Trap
@@ -133,9 +135,19 @@ def _foreign_chunk(path):
     (path / "value/c/1/0/0").write_text("hello, this is not a chunk")
 
 
+def _swap_chunk(path):
+    (path / "value/c/1/0/0").write_bytes((path / "value/c/0/0/0").read_bytes())
+
+
+def _swap_variable(path):
+    (path / "value/c/1/0/0").write_bytes((path / "path/c/1/0/0/0").read_bytes())
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (_swap_chunk, r"value/c/1/0/0 of tile 1 \(n=20, .*\) is another chunk than was written there"),
+        (_swap_variable, r"value/c/1/0/0 of tile 1 \(n=20, .*\) is another chunk than was written there"),
         (_lose_chunk, r"value/c/1/0/0 of tile 1 \(n=20, signal=0.5..1.0, seed=0..3\) is missing"),
         (_empty_chunk, r"path/c/0/0/0/0 of tile 0 \(n=10, .*\) is empty"),
         (_flip_byte, r"value/c/1/0/0 of tile 1 \(n=20, .*\) fails its checksum"),
@@ -279,3 +291,58 @@ def test_wall_time_adds_up_over_sessions(tmp_path):
     assert first >= 0.04
     assert second >= first + 14 * 0.02
     assert json.loads((path / "zarr.json").read_text())["attributes"]["wall_seconds"] == second
+
+
+def no_room(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_says_what_is_kept_and_the_next_run_goes_on(tmp_path, monkeypatch):
+    path, tiles, write_part, write_json = tmp_path / "data.zarr", [], store.write_part, seal.write_json
+
+    def part(array, tile, values):
+        tiles.append(tile.index)
+        return no_room() if tiles[-1] >= 3 else write_part(array, tile, values)
+
+    monkeypatch.setattr(store, "write_part", part)
+    monkeypatch.setattr(seal, "write_json", lambda *given: no_room() if tiles else write_json(*given))
+    with pytest.raises(SweepError) as caught:
+        sweep(Toy(), GRID, path, cells_per_tile=1, progress=False)
+    monkeypatch.undo()
+    assert str(caught.value) == (
+        f"cannot write {path} (No space left on device); 3 of 16 tiles are kept in {path}, make room and run again to "
+        "resume"
+    )
+    assert sweep(Toy(), GRID, path, progress=False).load().equals(sweep(Toy(), GRID, progress=False))
+
+
+def test_a_disk_full_from_the_start_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(seal, "write_json", no_room)
+    with pytest.raises(OSError, match=r"cannot write .*data.zarr \(No space left on device\)"):
+        sweep(Toy(), GRID, tmp_path / "data.zarr", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/run", "memory://run", "gs://b/r", "file:///tmp/run", "https://x/y"])
+def test_an_address_is_refused_with_the_reason_and_makes_no_folder(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    kind = address.split(":")[0]
+    for place in (address, Path(address)):
+        for use in (lambda: sweep(Toy(), GRID, place, progress=False), lambda: open_store(place)):  # noqa: B023
+            with pytest.raises(ValueError, match=f"is an address of {kind}, and a sweep writes into a folder, as it"):
+                use()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_between_a_chunk_and_its_sum_is_no_damage(tmp_path, monkeypatch):
+    """Also where other cells of that chunk are done, as after growing."""
+    path, large = tmp_path / "data.zarr", Grid.of(n=(10, 20), signal=(0.5, 1.0), seed=range(6))
+    sweep(Toy(), GRID, path, progress=False)
+    monkeypatch.setattr(store, "note_end", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sweep(Toy(), large, path, progress=False)
+    monkeypatch.undo()
+    assert int(open_store(path).done.sum()) == GRID.cells
+    with open(path / "sums", "a") as file:
+        file.write("\n0,0,0 1234")  # a line that was cut
+    assert sweep(Toy(), large, path, progress=False).load().equals(sweep(Toy(), large, progress=False))

@@ -154,7 +154,7 @@ def test_a_part_of_a_tile_is_written_beside_what_is_there(tmp_path):
     with open_sweep(planned, tmp_path / "data.zarr") as store:
         first = planned.cut[0]
         odd = Tile(GRID, 0, first.sides, rest=(1, 3))
-        store.write(odd, run_tile(Toy(), odd.points))
+        store.write(odd, run_tile(planned.body, odd.points))
         assert store.done().ravel()[:5].tolist() == [False, True, False, True, False]
         left = store.pending()[0]
         assert left.rest == (0, 2, 4)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -31,23 +31,6 @@ class Band:
     unit: Literal["", "×", "%"] = ""
     where: str = ""
 
-    def inside(self, values: Any) -> Any:
-        """Whether each value lies in the band."""
-        return (
-            (values > self.low) & (values < self.high) if self.strict else (values >= self.low) & (values <= self.high)
-        )
-
-    def excess(self, values: xr.DataArray) -> xr.DataArray:
-        """How far each value lies beyond the nearer end; negative inside."""
-        low, high = self.low, self.high
-        if self.unit == "×":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values, low, high = (xr.apply_ufunc(np.log, part) for part in (values, np.maximum(low, 0), high))
-        # An end at infinity is never crossed, not even by an interval that reaches there.
-        over = xr.where(np.isinf(high), -np.inf, values - high)
-        under = xr.where(np.isinf(low), -np.inf, low - values)
-        return xr.where(over > under, over, under).where(values.notnull())
-
     def judge(self, measured: Measured) -> tuple[bool | None, Place, Place, Place]:
         """The verdict; the worst entry; the ends of its interval, which are the entry itself where there is none.
 
@@ -57,20 +40,39 @@ class Band:
             NotMeasurable: no value is left to measure.
         """
         if isinstance(measured, Estimate | Interval):
-            value, low, high = measured.value, measured.low, measured.high
+            value, ends = measured.value, (measured.low, measured.high)
         else:
-            value = low = high = measured if isinstance(measured, xr.DataArray) else xr.DataArray(measured)
-        over, under = self.excess(high), self.excess(low)
-        place = worst(value, by=xr.where(over > under, over, under))
-        present = value.notnull()
-        fits = (self.inside(low) & self.inside(high)) | ~present
-        strict_low, strict_high = (
-            (high <= self.low, low >= self.high) if self.strict else (high < self.low, low > self.high)
-        )
-        misses = (strict_low | strict_high) & present
-        holds = False if bool(misses.any()) else True if bool(fits.all()) else None
-        ends = [Place(float(end.isel(place.index)), place.where, place.index) for end in (low, high)]
-        return holds, place, ends[0], ends[1]
+            value = measured if isinstance(measured, xr.DataArray) else xr.DataArray(measured)
+            ends = (value, value)
+        lowest, highest = (end.transpose(*value.dims).values.astype(float) for end in ends)
+        low, high = (self._like(end, value) for end in (self.low, self.high))
+        present = value.notnull().values
+        distance = np.maximum(self._excess(lowest, low, high), self._excess(highest, low, high))
+        place = worst(value, by=value.copy(data=np.where(present, distance, np.nan)))
+        fits = self._inside(lowest, low, high) & self._inside(highest, low, high)
+        misses = (highest <= low) | (lowest >= high) if self.strict else (highest < low) | (lowest > high)
+        holds = False if (misses & present).any() else True if (fits | ~present).all() else None
+        spot = tuple(place.index[str(dim)] for dim in value.dims)
+        first, last = (Place(float(end[spot]), place.where, place.index) for end in (lowest, highest))
+        return holds, place, first, last
+
+    def _inside(self, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        return (values > low) & (values < high) if self.strict else (values >= low) & (values <= high)
+
+    def _excess(self, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """How far values lie beyond the nearer end; negative inside. An end at infinity is never crossed."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.unit == "×":
+                values, low, high = np.log(values), np.log(np.maximum(low, 0)), np.log(high)
+            over = np.where(np.isinf(high), -np.inf, values - high)
+            under = np.where(np.isinf(low), -np.inf, low - values)
+        return np.asarray(np.fmax(over, under))
+
+    def _like(self, end: Number, value: xr.DataArray) -> np.ndarray:
+        """A limit as an array that fits the values."""
+        if isinstance(end, xr.DataArray) and end.ndim:
+            return end.broadcast_like(value).transpose(*value.dims).values
+        return np.asarray(float(end))
 
     def matching(self, measured: Measured) -> "Band":
         """The same band with limits that are arrays brought to the labels of what is measured, in its order."""

@@ -54,6 +54,7 @@ class Claim:
         source: where it is stated ("Shang et al. 2024, abstract"), or "derived here".
         predicate: dataset → :class:`Finding`; raises :class:`NotMeasurable` where the dataset cannot decide.
         sizes: sizes at which it can show; at others it is reported as not measurable.
+        known: why it fails, in one clause, where that is known; said with the verdict when it does.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Claim:
     source: str
     predicate: Predicate
     sizes: tuple[str, ...] = ("laptop", "paper")
+    known: str = ""
 
     def __call__(self, dataset: xr.Dataset) -> Finding:
         """What the predicate finds."""
@@ -83,14 +85,20 @@ class Claim:
             finally:
                 _NOTES.reset(collecting)
         said = [text for text in dict.fromkeys(notes) if text not in finding.detail]
-        finding = replace(finding, detail="; ".join(filter(None, [finding.detail, *said])))
+        known = f"known: {self.known}" if self.known and finding.holds is False else ""
+        finding = replace(finding, detail="; ".join(filter(None, [known, finding.detail, *said])))
         # Verdicts are stored as JSON, which knows no numpy.bool.
         found = {**asdict(finding), "holds": None if finding.holds is None else bool(finding.holds)}
         return Verdict(claim=self.name, statement=self.statement, source=self.source, **found)
 
 
 def claim(
-    statement: str, source: str, sizes: tuple[str, ...] = ("laptop", "paper"), *, name: str | None = None
+    statement: str,
+    source: str,
+    sizes: tuple[str, ...] = ("laptop", "paper"),
+    *,
+    name: str | None = None,
+    known: str = "",
 ) -> Callable[[Predicate], Claim]:
     """Decorator: the predicate below becomes a :class:`Claim`, named after it with hyphens for underscores.
 
@@ -99,13 +107,13 @@ def claim(
             return alike(1.25, usable(data).test_error.mean("seed"), over="d")
 
     Args:
-        statement, source, sizes: see :class:`Claim`.
+        statement, source, sizes, known: see :class:`Claim`.
         name: where several claims share one predicate made by a function.
     """
 
     def made(predicate: Predicate) -> Claim:
         own = name or predicate.__name__.strip("_").replace("_", "-")
-        return Claim(own, statement, source, predicate, tuple(sizes))
+        return Claim(own, statement, source, predicate, tuple(sizes), known)
 
     return made
 

@@ -12,6 +12,7 @@ where bootstraps over points and covariances of least squares do not (docs/test-
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,35 +58,48 @@ class Estimate:
         if self.seeds not in self.each.dims:
             raise NotMeasurable(f"an interval needs several values of {self.seeds}; the dataset has no such axis")
 
-    @property
+    @cached_property
     def count(self) -> xr.DataArray:
         """Seeds that count, per entry."""
-        return self.each.notnull().sum(self.seeds)
+        return self._entries(np.isfinite(self._numbers).sum(-1))
 
-    @property
+    @cached_property
     def value(self) -> xr.DataArray:
         """The estimate, ``(...)``; missing where no seed counts."""
-        return self._scaled(self.each.mean(self.seeds))
+        return self._scaled(self._moments[0])
 
     @property
     def half_width(self) -> xr.DataArray:
         """Half width of the interval, in logarithms where ``log``; infinite with a single seed."""
-        count = self.count
-        present = int((count > 0).sum())
-        family = max(1, present) if self.family is None else self.family
-        quantile = xr.apply_ufunc(special.stdtrit, (count - 1).clip(1), 1 - (1 - self.level) / 2 / family)
-        error = self.each.std(self.seeds, ddof=1) / count.clip(1) ** 0.5
-        return xr.where(count > 1, quantile * error, xr.where(count > 0, np.inf, np.nan))
+        return self._entries(self._moments[1])
 
-    @property
+    @cached_property
     def low(self) -> xr.DataArray:
         """Lower ends, ``(...)``."""
-        return self._scaled(self.each.mean(self.seeds) - self.half_width)
+        return self._scaled(self._moments[0] - self._moments[1])
 
-    @property
+    @cached_property
     def high(self) -> xr.DataArray:
         """Upper ends, ``(...)``."""
-        return self._scaled(self.each.mean(self.seeds) + self.half_width)
+        return self._scaled(self._moments[0] + self._moments[1])
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        numbers: np.ndarray = self.each.transpose(..., self.seeds).values.astype(float)
+        return numbers
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and half width of every entry."""
+        numbers = self._numbers
+        there = np.isfinite(numbers)
+        count = there.sum(-1)
+        mean = np.where(count > 0, np.where(there, numbers, 0).sum(-1) / np.maximum(count, 1), np.nan)
+        spread = np.where(there, (numbers - mean[..., None]) ** 2, 0).sum(-1) / np.maximum(count - 1, 1)
+        family = max(1, int(np.count_nonzero(count))) if self.family is None else self.family
+        quantile = special.stdtrit(np.maximum(count - 1, 1), 1 - (1 - self.level) / 2 / family)
+        half = quantile * np.sqrt(spread / np.maximum(count, 1))
+        return mean, np.where(count > 1, half, np.where(count > 0, np.inf, np.nan))
 
     def over(self, other: "Estimate | xr.DataArray | float") -> "Estimate":
         """The ratio to a number, to an array of numbers, or, paired seed by seed, to another estimate."""
@@ -133,8 +147,15 @@ class Estimate:
         """``"0.248 [0.241, 0.255]"``, an entry after the other."""
         return str(self.interval)
 
-    def _scaled(self, array: xr.DataArray) -> xr.DataArray:
-        return xr.apply_ufunc(np.exp, array) if self.log else array
+    def _scaled(self, numbers: np.ndarray) -> xr.DataArray:
+        return self._entries(np.exp(numbers) if self.log else numbers)
+
+    def _entries(self, numbers: np.ndarray) -> xr.DataArray:
+        return self._template.copy(data=numbers)
+
+    @cached_property
+    def _template(self) -> xr.DataArray:
+        return self.each.transpose(..., self.seeds).isel({self.seeds: 0}, drop=True)
 
 
 def mean(array: xr.DataArray, *, log: bool = False, seeds: str = "seed", level: float = 0.95) -> Estimate:

@@ -12,7 +12,7 @@ from lemmata.claims.claim import NotMeasurable
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
 
-def at(data: Labelled, **values: Any) -> Labelled:
+def at(data: Labelled, /, **values: Any) -> Labelled:
     """The part of a dataset or array at given coordinates, e.g. ``at(data, v0=0.5)``; numbers match to 1e-9 relative.
 
     A coordinate that all cells share is accepted where it has that value.
@@ -32,7 +32,7 @@ def at(data: Labelled, **values: Any) -> Labelled:
     return data
 
 
-def need(data: xr.Dataset | xr.DataArray, **least: int) -> None:
+def need(data: xr.Dataset | xr.DataArray, /, **least: int) -> None:
     """Refuse a dataset with too few values on an axis: ``need(data, n=3, seed=2)``.
 
     Raises:

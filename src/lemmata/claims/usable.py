@@ -33,7 +33,7 @@ class LeftOut:
         return f"{sum(self.counts.values())} of {self.mask.size} cells left out: {reasons}"
 
 
-def left_out(dataset: xr.Dataset, **reasons: xr.DataArray) -> LeftOut:
+def left_out(dataset: xr.Dataset, /, **reasons: xr.DataArray) -> LeftOut:
     """Cells that never ran, diverged, or fail one of the further reasons, counted in this order.
 
     Args:
@@ -57,7 +57,7 @@ def left_out(dataset: xr.Dataset, **reasons: xr.DataArray) -> LeftOut:
     return LeftOut(mask, counts)
 
 
-def usable(dataset: xr.Dataset, **reasons: xr.DataArray) -> xr.Dataset:
+def usable(dataset: xr.Dataset, /, **reasons: xr.DataArray) -> xr.Dataset:
     """The dataset with NaN in every floating-point variable of the cells that do not count.
 
     How many, and why, is said in the detail of the claim that is being checked.

@@ -1,15 +1,17 @@
 """What a user sees of a run that has ended: the table of claims and the figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from lemmata.claims import Verdict
 from lemmata.commands.refusing import Refused
 from lemmata.lab.cards import cards
 from lemmata.lab.experiment import Experiment
+from lemmata.lab.run_folder import drawn
 from lemmata.report.style import save
 from lemmata.report.tables import console_table
 
@@ -20,8 +22,13 @@ def print_claims(verdicts: Sequence[Verdict]) -> None:
 
 
 def draw(experiment: Experiment, dataset: xr.Dataset, folder: Path) -> None:
-    """Write the figures into a folder, and print their paths."""
-    for name, figure in experiment.figures(dataset).items():
+    """Write the figures of an experiment into a folder, and print their paths."""
+    save_figures(drawn(experiment, dataset), folder)
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write figures into a folder, and print their paths."""
+    for name, figure in figures.items():
         try:
             print(save(figure, folder / f"{name}.png"))
         except OSError as error:

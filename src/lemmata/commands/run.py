@@ -135,7 +135,7 @@ def _value_at(experiment: Any, size: str, name: str) -> Any:
         return chosen.seeds
     if name in chosen.values:
         return chosen.values[name]
-    return None if name in experiment.options else experiment.made().value(name)
+    return None if name in experiment.options else experiment.plain.value(name)
 
 
 def _brief(value: Any) -> str:

@@ -15,6 +15,7 @@ from lemmata.dynamics.direct import DirectEngine
 from lemmata.dynamics.engine import Engine
 from lemmata.dynamics.fresh_noise import FreshNoiseEngine
 from lemmata.dynamics.gram import GramEngine
+from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.stopping import Ends
 from lemmata.objectives.objective import per_cell_loss
@@ -109,7 +110,7 @@ class _Trainer:
         self.eta = run.rule.step_sizes(self.engine).to(run.torch_dtype)
         self.memory = run.rule.start(self.point, self.eta)
         self.ends = Ends.begin(self.eta, run.steps, run.stop_loss, run.stop_gradient)
-        self.native = native.applies(run, sample)
+        self.kernel = native.kernel(run, sample)
         self.step = 0
 
     def train(self) -> Training:
@@ -130,8 +131,9 @@ class _Trainer:
 
     def _advance(self, until: int) -> None:
         rule, engine = self.run.rule, self.engine
-        if self.native:
-            native.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until))
+        if self.kernel is not None:
+            assert isinstance(rule, GD)
+            self.kernel.advance(engine, rule, self.point, self.eta, self.ends, (self.step, until))
             self.step = until
         while self.step < until:
             if self.step % _LOOK_UP == 0 and not bool(self.ends.running.any()):

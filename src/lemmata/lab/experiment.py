@@ -6,6 +6,7 @@ command line offers comes from there, so that nothing outside an experiment's fi
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import xarray as xr
@@ -64,15 +65,20 @@ class Experiment:
         """On the command line."""
         return self.card.name if self.card else "experiment"
 
+    @cached_property
+    def plain(self) -> Body:
+        """The body without any option; made once, as it may read a file."""
+        return as_body(self.body() if self.options else self.body)
+
     def made(self, **options: Any) -> Body:
         """The body, with options by name."""
-        if not self.options:
-            return as_body(self.body)
+        if not any(name in self.options for name in options):
+            return self.plain
         return as_body(self.body(**{name: value for name, value in options.items() if name in self.options}))
 
     def parameters(self) -> dict[str, Parameter]:
         """All that a user may set: the body's parameters but the seed, and the options."""
-        own = self.made().parameters()
+        own = self.plain.parameters()
         return {**{name: says for name, says in own.items() if name != "seed"}, **self.options}
 
     def configure(

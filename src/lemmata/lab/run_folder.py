@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from matplotlib.figure import Figure
 
-from lemmata.claims import Verdict, verdicts_to_json
+from lemmata.claims import NotMeasurable, Verdict, verdicts_to_json
 from lemmata.lab.card import Card
 from lemmata.lab.cards import card, card_of_file
 from lemmata.lab.experiment import Experiment
 from lemmata.lab.find import load
+from lemmata.report.style import figure_that_says
 from lemmata.sweep import annotate, open_store
 
 DATA = "data.zarr"
@@ -27,6 +29,14 @@ def conclusions(experiment: Experiment, dataset: xr.Dataset, size: str | None) -
     # What was measured is never replaced by a prediction of the same name.
     merged = dataset.merge(predicted, compat="override", combine_attrs="override")
     return merged, [claim.check(merged, size) for claim in experiment.claims]
+
+
+def drawn(experiment: Experiment, dataset: xr.Dataset) -> dict[str, Figure]:
+    """The figures by file name; where the run leaves nothing to draw, one figure that says why."""
+    try:
+        return dict(experiment.figures(dataset))
+    except NotMeasurable as reason:
+        return {"nothing_to_draw": figure_that_says(f"nothing to draw: {reason}")}
 
 
 def conclude(experiment: Experiment, size: str, folder: str | Path) -> tuple[xr.Dataset, list[Verdict]]:

@@ -76,7 +76,8 @@ class Descent:
             if value.ndim and value.shape != (cells,):
                 raise ValueError(f"{name} came with shape {tuple(value.shape)} for {cells} cells; give one per cell")
             numbers[name] = value.expand(cells).contiguous()
-        return Spread(self.schedule, **numbers)
+        warming = int(numbers["warmup"].max()) if cells else 0
+        return Spread(self.schedule, warming, **numbers)
 
 
 _OTHERWISE = {
@@ -87,9 +88,10 @@ _OTHERWISE = {
 
 @dataclass(frozen=True)
 class Spread:
-    """The same, one number per cell: ``(c,)`` float64 each."""
+    """The same, one number per cell: each tensor ``(c,)`` float64."""
 
     schedule: str
+    warming: int  # the longest warm-up
     steps: Tensor
     rate: Tensor
     weight_decay: Tensor
@@ -102,7 +104,9 @@ class Spread:
 
     def rate_at(self, step: int) -> Tensor:
         """Learning rates of step number ``step`` from 0, ``(c,)``."""
-        rate = self.rate * ((step + 1) / self.warmup.clamp_min(1)).clamp_max(1)
+        rate = self.rate
+        if step < self.warming:
+            rate = rate * ((step + 1) / self.warmup.clamp_min(1)).clamp_max(1)
         if self.schedule == "constant":
             return rate
         t = ((step - self.warmup) / (self.steps - self.warmup).clamp_min(1)).clamp(0, 1)

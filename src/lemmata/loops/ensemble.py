@@ -98,7 +98,7 @@ def train(
         )
     run = _Training(task, seeds, descent, spread, records, until)
     if path is not None:
-        run.recall(checkpoint.load(path))
+        run.recall(checkpoint.load(path, seeds.device))
     while run.step < last and run.alive:
         run.record()
         run.take_step()
@@ -124,6 +124,9 @@ class _Training:
         self.active = spread.steps > 0
         self.loss_sum = torch.zeros(len(seeds), dtype=torch.float64, device=seeds.device)
         self.loss_count = torch.zeros_like(self.loss_sum)
+        self.used = {
+            name: bool(getattr(spread, name).isfinite().any()) for name in ("clip", "stop_loss", "stop_gradient")
+        }
         self.made_for = _fingerprint(seeds, descent, spread, records, until, self.names)
 
     def views(self) -> Parameters:
@@ -139,11 +142,14 @@ class _Training:
         with torch.no_grad():
             size = torch.linalg.vector_norm(g, dim=1)
             self._end(~(loss.isfinite() & size.isfinite() & (loss <= self.spread.diverged_at)), Status.DIVERGED)
-            self._end(loss <= self.spread.stop_loss, Status.REACHED_LOSS)
-            self._end(size <= self.spread.stop_gradient, Status.CONVERGED)
+            if self.used["stop_loss"]:
+                self._end(loss <= self.spread.stop_loss, Status.REACHED_LOSS)
+            if self.used["stop_gradient"]:
+                self._end(size <= self.spread.stop_gradient, Status.CONVERGED)
             self.loss_sum += torch.where(self.active, loss, 0)
             self.loss_count += self.active
-            g.mul_((self.spread.clip / (size + 1e-6)).clamp_max(1).to(g.dtype).unsqueeze(1))
+            if self.used["clip"]:
+                g.mul_((self.spread.clip / (size + 1e-6)).clamp_max(1).to(g.dtype).unsqueeze(1))
             rate = torch.where(self.active, self.spread.rate_at(self.step), 0).unsqueeze(1)
             decay = self.spread.weight_decay.unsqueeze(1)
             moved = self.rule.moved(self.x, g, self.state, self.step + 1, rate, decay)
@@ -151,7 +157,9 @@ class _Training:
             self.status_step += self.active
             self.step += 1
             self.active = self.active & (self.step < self.spread.steps)
-            self.task.after_step(self.views(), self.step - 1)
+        if type(self.task).after_step is not Task.after_step:
+            with torch.no_grad():
+                self.task.after_step(self.views(), self.step - 1)
 
     def record(self) -> None:
         """Take the scores, if this is a step count to take them at; here the host waits."""

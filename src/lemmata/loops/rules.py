@@ -9,7 +9,8 @@ With gradient g, rate η_k of step k = 1, 2, .. and weight decay λ, each row on
     AdamPP  η times the largest distance so far, max_{i<=k} ||x_i - x_0|| / sqrt(P), over sqrt(k), in Adam's place of η
 
 References: Adam: Kingma, Ba (2015), arXiv 1412.6980. AdamW: Loshchilov, Hutter (2019), arXiv 1711.05101. Adam++: Tao,
-Yuan, Zhou, Cao, Gu (2024), arXiv 2412.19444; :mod:`lemmata.optim` has it for ordinary modules. Coordinate-wise rules are exact on the stacked matrix; a norm (the distance, clipping) is taken row by row.
+Yuan, Zhou, Cao, Gu (2024), arXiv 2412.19444; :mod:`lemmata.optim` has it for ordinary modules. Coordinate-wise rules
+are exact on the stacked matrix; a norm (the distance, clipping) is taken row by row.
 """
 
 from abc import ABC, abstractmethod

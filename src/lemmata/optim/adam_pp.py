@@ -71,7 +71,7 @@ class AdamPP(DistanceOptimizer):
 
     Raises:
         ValueError: an option out of range, or options that exclude each other.
-        RuntimeError: from :meth:`step`, for sparse gradients, or a parameter that was cut or extended without its state.
+        RuntimeError: from :meth:`step`, for sparse gradients, or a parameter cut or extended without its state.
 
     References:
         Tao, Yuan, Zhou, Cao, Gu (2024), arXiv 2412.19444. Decoupled decay: Loshchilov, Hutter (2019), arXiv 1711.05101.

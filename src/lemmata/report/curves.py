@@ -12,7 +12,17 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import COLOUR_MAP, COLOURS, MARKERS, MEASURED, THEORY, axis_label, styled, value_label
+from lemmata.report.style import (
+    COLOUR_MAP,
+    COLOURS,
+    MARKERS,
+    MEASURED,
+    THEORY,
+    axis_label,
+    log_scales,
+    styled,
+    value_label,
+)
 
 
 @styled
@@ -64,9 +74,7 @@ def curves(
             ax.plot(line[x].values, line.values, color=colour, alpha=0.9, zorder=2, **THEORY)
     if theory is not None:
         ax.plot([], [], color="0.3", label=theory_label, **THEORY)
-    for name in "xy":
-        if name in log:
-            getattr(ax, f"set_{name}scale")("log")
+    log_scales(ax, log)
     ax.set_xlabel(axis_label(array[x]))
     ax.set_ylabel(axis_label(array))
     if legend and (hue is not None or theory is not None):
@@ -114,9 +122,7 @@ def cloud(
     if theory is not None:
         (along,) = theory.dims
         ax.plot(theory[along].values, theory.values, color="0.1", label=theory_label, **THEORY)
-    for name in "xy":
-        if name in log:
-            getattr(ax, f"set_{name}scale")("log")
+    log_scales(ax, log)
     if limits is not None:
         ax.set_ylim(*limits)
     ax.set_xlabel(axis_label(x))

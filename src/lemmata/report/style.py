@@ -5,13 +5,13 @@ colour. Theory is dashed, measurement is solid with markers. No global state: fi
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import lemmata
@@ -74,20 +74,66 @@ def new_figure(
     return figure, figure.subplots(rows, columns, squeeze=False, **axes)
 
 
+def log_scales(ax: Axes, log: str) -> None:
+    """Logarithmic axes for the lines drawn so far: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
+
+    An axis on which no line has a positive value stays linear, and the panel says so.
+    """
+    points = [np.broadcast_arrays(*(np.asarray(part, float) for part in line.get_data())) for line in ax.lines]
+    shown = [[part[np.isfinite(x) & np.isfinite(y)] for part in (x, y)] for x, y in points]
+    for name in log:
+        if any((values["xy".index(name)] > 0).any() for values in shown):
+            getattr(ax, f"set_{name}scale")("log")
+        else:
+            say(ax, "no positive value to show")
+
+
+def say(ax: Axes, text: str) -> None:
+    """A sentence in the middle of a panel that has nothing else to show."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35", wrap=True)
+
+
+def figure_that_says(text: str) -> Figure:
+    """A figure of one sentence, where a run leaves nothing to draw."""
+    figure, axes = new_figure(height=2.0)
+    axes[0, 0].set_axis_off()
+    say(axes[0, 0], text)
+    return figure
+
+
 @styled
 def save(figure: Figure, path: str | Path, *, dpi: int = 180) -> Path:
-    """Write a PNG whole or not at all, with the program and the title in its metadata; returns the path."""
+    """Write a PNG whole or not at all, with the program and the title in its metadata; returns the path.
+
+    What a process killed while it wrote a figure left in the folder is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(".*.figure.partial"):
+        if not _is_running(leftover.name.split(".")[-3]):
+            leftover.unlink(missing_ok=True)
     title = figure.get_suptitle() or path.stem
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
+    fresh = path.with_name(f".{path.stem}.{os.getpid()}.figure.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(fresh, "wb") as file:
             metadata = {"Software": f"lemmata {lemmata.__version__}", "Title": title}
             figure.savefig(file, format="png", dpi=dpi, metadata=metadata)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     return path
+
+
+def _is_running(process: str) -> bool:
+    """Whether another process of this number is at work."""
+    if not process.isdigit() or int(process) == os.getpid():
+        return False
+    if os.name == "nt":  # where this would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # there, and somebody else's
+        return True
+    return True

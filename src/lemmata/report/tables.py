@@ -1,10 +1,11 @@
 """The table of claims: statement, measured, predicted, allowed, verdict, source; for the console and for Markdown."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from rich import box
+from rich.markup import escape
+from rich.table import Table
 
 
 class Row(Protocol):
@@ -28,6 +29,7 @@ class Row(Protocol):
 
 HEADINGS = ("claim", "measured", "predicted", "allowed", "verdict", "source")
 _WORDS = {True: "holds", False: "FAILS", None: "not measurable"}
+_ORDER = {True: 0, False: 1, None: 2}
 _STYLES = {True: "green", False: "bold red", None: "yellow"}
 
 
@@ -36,23 +38,27 @@ def verdict_word(holds: bool | None) -> str:
     return _WORDS[holds]
 
 
-def console_table(rows: Sequence[Row], title: str = "") -> "Table":
-    """A rich table of the verdicts, readable at 80 columns.
+def console_table(rows: Sequence[Row], title: str = "") -> Table:
+    """A rich table of the verdicts that breaks no word at 80 columns: what holds first, then what fails, then the rest.
 
-    The source stands under its claim, and so does the detail of a claim that does not hold.
+    Under a claim stand its source and, where it does not hold, the detail.
     """
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, expand=True)
-    for heading, ratio in (("verdict", 14), ("claim", 32), ("measured", 24), ("predicted", 15), ("allowed", 15)):
-        table.add_column(heading, overflow="fold", ratio=ratio)
-    for row in rows:
+    table.add_column("verdict", width=14, no_wrap=True)
+    table.add_column("claim", ratio=5)
+    table.add_column("measured, predicted, allowed", ratio=5)
+    for row in sorted(rows, key=lambda row: _ORDER[row.holds]):
         claim, measured, predicted, allowed, verdict, source = (escape(text) for text in _texts(row))
         notes = [source, *([escape(row.detail)] if row.detail and row.holds is not True else [])]
+        found = [
+            f"[dim]{word}[/dim] {text}"
+            for word, text in zip(("", "predicted", "allowed"), (measured, predicted, allowed))
+            if text
+        ]
         claim += "".join(f"\n[dim]{note}[/dim]" for note in notes)
-        table.add_row(f"[{_STYLES[row.holds]}]{verdict}[/]", claim, measured, predicted, allowed)
+        table.add_row(
+            f"[{_STYLES[row.holds]}]{verdict}[/]", claim, "\n".join(part.removeprefix("[dim][/dim] ") for part in found)
+        )
     return table
 
 

@@ -140,7 +140,7 @@ class Body(ABC):
         return single + max(0.0, several - single) / (len(piece) - 1) * (len(points) - 1)
 
     def in_use(self, point: Mapping[str, Any]) -> str:
-        """What takes the steps at a point, for the plan: the compiled kernel or the engine; nothing to say."""
+        """What takes the steps at a point, for plan and store: compiled kernel or engine; nothing to say."""
         return ""
 
     def computed_from(self) -> tuple[str, ...]:
@@ -159,10 +159,6 @@ class Body(ABC):
     def wants_scratch(self) -> bool:
         """Whether :meth:`run` takes a folder for checkpoints."""
         return "scratch" in inspect.signature(self.run).parameters
-
-    def versions(self) -> dict[str, str]:
-        """What else than the packages may change numbers, e.g. the compiled kernel in use; stored."""
-        return {}
 
 
 def _seconds(body: Body, points: Sequence[dict[str, Any]]) -> float:

@@ -13,6 +13,7 @@ import google_crc32c
 import numpy as np
 import zarr
 
+from lemmata.sweep.sums import chunk_file, read_sums, sum_of
 from lemmata.sweep.tile import Cells, Tile
 
 
@@ -22,7 +23,7 @@ class Bad:
 
     Args:
         file: below the store.
-        tile: the cells it holds, for messages and to be marked as not done.
+        tile: the cells it holds, for messages and to be marked as not done; of points, several tiles.
         what: what is wrong with it.
     """
 
@@ -43,27 +44,28 @@ def bad_chunks(path: Path, grid: Cells, record: dict[str, Any]) -> Iterator[Bad]
         record: the attribute ``sweep``.
     """
     done: Any = zarr.open_array(path / "done", mode="r")
-    shape = record["tile"]
+    shape, known = record["chunk"], read_sums(path)
     sides = [
         [range(start, min(start + step, size)) for start in range(0, size, step)]
         for size, step in zip(grid.shape, shape)
     ]
     for index, region in enumerate(itertools.product(*sides)):
         tile = Tile(grid, index, region)
-        corner = [str(side[0] // step) for side, step in zip(region, shape)]
-        mark = Path("done", "c", *corner)
+        place = tuple(side[0] // step for side, step in zip(region, shape))
+        mark = chunk_file("done", place, 0)
         if (path / mark).exists():
             if wrong := _wrong(path / mark):
                 yield Bad(mark, tile, wrong)
             elif np.any(done[tile.region]):
-                for name, (dims, _) in record["variables"].items():
-                    chunk = Path(name, "c", *corner, *["0"] * len(dims))
-                    if wrong := _wrong(path / chunk):
+                noted = known.get(place) or [""] * len(record["variables"])
+                for (name, (dims, _)), noted_sum in zip(record["variables"].items(), noted):
+                    chunk = chunk_file(name, place, len(dims))
+                    if wrong := _wrong(path / chunk, noted_sum):
                         yield Bad(chunk, tile, wrong)
 
 
-def _wrong(file: Path) -> str:
-    """What is wrong with a chunk's file, or nothing."""
+def _wrong(file: Path, noted: str = "") -> str:
+    """What is wrong with a chunk's file, or nothing; ``noted`` is the sum it had when it was written."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -73,7 +75,9 @@ def _wrong(file: Path) -> str:
     if not content:
         return "is empty"
     sound = len(content) > 4 and google_crc32c.value(content[:-4]) == int.from_bytes(content[-4:], "little")
-    return "" if sound else "fails its checksum"
+    if not sound:
+        return "fails its checksum"
+    return "is another chunk than was written there" if noted and sum_of(content) != noted else ""
 
 
 def read_sound(path: Path, name: str) -> np.ndarray:

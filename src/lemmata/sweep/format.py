@@ -6,6 +6,7 @@ what ran and where; nested ones are JSON text, which every file format that xarr
 """
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,9 @@ PROVENANCE = frozenset(
 """Attributes that the sweep itself writes."""
 TEXT = np.dtypes.StringDType()
 """Zarr has a specification for strings of variable length only."""
-_DONE = Variable(dtype="bool", long_name="tile stored")
+DONE = Variable(dtype="bool", long_name="tile stored")
+"""The truth values that mark stored cells."""
+POINTS_PER_CHUNK = 2**14
 COMPRESSORS = (ZstdCodec(), Crc32cCodec())
 """The sum comes last: it is over the bytes of the file."""
 
@@ -49,25 +52,34 @@ def record(plan: Plan) -> dict[str, Any]:
         "coordinates": {name: np.asarray(values).tolist() for name, values in body.coordinates.items()},
         "stored": {coordinate.name: list(coordinate.dims) for coordinate in plan.coordinates},
         "tile": list(plan.tile_shape),
+        "chunk": list(chunk_shape(plan)),
     }
+
+
+def chunk_shape(plan: Plan) -> tuple[int, ...]:
+    """The cells that share a file: those of a tile; of a list of points, whose tiles may be scattered, many more."""
+    if not isinstance(plan.grid, Points):
+        return plan.tile_shape
+    rows, *seeds = plan.grid.shape
+    return (min(rows, max(plan.tile_shape[0], POINTS_PER_CHUNK // math.prod(seeds))), *seeds)
 
 
 def build(store: ZarrStore, plan: Plan) -> zarr.Group:
     """All coordinates, empty variables and attributes."""
-    group = zarr.create_group(store, zarr_format=3, attributes=_attributes(plan))
+    group = zarr.create_group(store, zarr_format=3, attributes=attributes_of(plan))
     for coordinate in plan.coordinates:
         write_coordinate(group, coordinate)
-    for name, variable in {**plan.body.variables, "done": _DONE}.items():
+    for name, variable in {**plan.body.variables, "done": DONE}.items():
         extra = shape_of(variable, plan.body)
         group.create_array(
             name,
             shape=(*plan.grid.shape, *extra),
-            chunks=(*plan.tile_shape, *extra),
+            chunks=(*chunk_shape(plan), *extra),
             dtype=variable.dtype,
             fill_value=variable.fill,
             compressors=COMPRESSORS,
             dimension_names=(*plan.grid.names, *variable.dims),
-            attributes=_said(variable.units, variable.long_name),
+            attributes=said(variable.units, variable.long_name),
         )
     return group
 
@@ -80,7 +92,7 @@ def write_coordinate(group: zarr.Group, coordinate: Coordinate) -> None:
         data=values.astype(TEXT) if values.dtype.kind == "U" else values,
         compressors=COMPRESSORS,
         dimension_names=coordinate.dims,
-        attributes=_said(coordinate.units, coordinate.long_name),
+        attributes=said(coordinate.units, coordinate.long_name),
         overwrite=True,
     )
 
@@ -90,11 +102,13 @@ def array_names(plan: Plan) -> list[str]:
     return [*(coordinate.name for coordinate in plan.coordinates), *plan.body.variables, "done"]
 
 
-def _said(units: str, long_name: str) -> dict[str, Any]:
+def said(units: str, long_name: str) -> dict[str, Any]:
+    """Attributes of an array."""
     return {key: value for key, value in (("units", units), ("long_name", long_name)) if value}
 
 
-def _attributes(plan: Plan) -> dict[str, Any]:
+def attributes_of(plan: Plan) -> dict[str, Any]:
+    """Attributes of a store in which nothing has run."""
     configuration = plan.configuration
     kept: dict[str, Any] = {key: configuration[key] for key in ("device", "dtype", "seed_root") if key in configuration}
     scalars = " ".join(coordinate.name for coordinate in plan.coordinates if not coordinate.is_index)
@@ -102,7 +116,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "lemmata": lemmata.__version__,
-        "versions": json.dumps([{**versions_of(plan.body), "cells": 0}]),
+        "versions": json.dumps([{**versions_of(plan), "cells": 0}]),
         "wall_seconds": 0.0,
         **kept,
         "configuration": json.dumps(configuration),

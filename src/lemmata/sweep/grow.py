@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from lemmata.sweep import sums
 from lemmata.sweep.format import array_names, build
 from lemmata.sweep.plan import Plan
 from lemmata.sweep.seal import read_sealed, seal
@@ -37,6 +38,10 @@ def grow(path: Path, plan: Plan, places: list[list[int]]) -> None:
                     array.set_orthogonal_selection(
                         (*map(np.asarray, tile.sides), *[slice(None)] * (array.ndim - len(tile.sides))), values[where]
                     )
+
+    mark: Any = group["done"]
+    touched = {place for tile in held for place in sums.places(tile.sides, mark.chunks)}
+    sums.note_end(fresh, sorted(touched), {name: len(says.dims) for name, says in plan.body.variables.items()})
 
     def carry(new: dict[str, Any]) -> None:
         new.update({name: attributes[name] for name in ("created", "versions", "wall_seconds")})

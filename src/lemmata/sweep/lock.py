@@ -119,8 +119,8 @@ def _take_over(file: Path, path: Path) -> None:
 
 
 def _is_stale(file: Path, found: dict[str, Any]) -> bool:
-    if found.get("host") == socket.gethostname():
-        return _born(found.get("process", 0)) != found.get("born")
+    if found.get("host") == socket.gethostname() and (born := _born(found.get("process", 0))) is not None:
+        return born != found.get("born")
     probe = file.with_name(f"{file.name}.{uuid.uuid4().hex}")  # both times are the file server's
     try:
         probe.touch()
@@ -139,20 +139,24 @@ def _content(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _born(process: int) -> str:
-    """When a process of this machine started, as another may get its number; empty if it is gone."""
+def _born(process: int) -> str | None:
+    """When a process of this machine started, as another may get its number; empty if it is gone, None if unknown."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
         return "" if fields[0] == "Z" else fields[19]
     except (OSError, IndexError):
         pass
+    if os.name == "nt":  # where the question below would end it
+        return None
     if Path("/proc/self/stat").exists():
         return ""
     try:
         os.kill(process, 0)
-    except OSError:
+    except ProcessLookupError:
         return ""
-    return "alive"
+    except OSError:  # there, and somebody else's
+        pass
+    return "running"
 
 
 def _touch(file: Path, ended: threading.Event) -> None:

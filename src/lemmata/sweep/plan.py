@@ -22,6 +22,9 @@ from lemmata.sweep.points import Points
 from lemmata.sweep.progress import duration
 from lemmata.sweep.tile import Cells, Tile, cut, tile_shape
 
+SHAPES_MEASURED = 4
+"""Shapes of tiles of which a piece is run to say how long a sweep takes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -78,9 +81,18 @@ class Plan:
     def seconds(self) -> float:
         """Expected time of the whole sweep on ``workers`` workers; asking measures it.
 
-        It is the body's own estimate for the first tile of each shape, scaled to all cells of that shape.
+        It is the body's own estimate for the first tile of each shape, scaled to all cells of that shape; of many
+        shapes a few are measured, and the others lie between them as their memory does.
         """
-        alone = sum(self.body.estimate_seconds(tile.points) / tile.cells * cells for tile, cells in self._shapes)
+        shapes = sorted(self._shapes, key=lambda shape: self.body.bytes_per_cell(shape[0].points[0]))
+        picked = sorted({round(k) for k in np.linspace(0, len(shapes) - 1, min(len(shapes), SHAPES_MEASURED))})
+        sizes = [float(self.body.bytes_per_cell(tile.points[0])) for tile, _ in shapes]
+        measured = [self.body.estimate_seconds(shapes[k][0].points) / shapes[k][0].cells for k in picked]
+        if len({sizes[k] for k in picked}) < len(picked):  # memory tells them not apart
+            per_cell = np.interp(range(len(shapes)), picked, measured)
+        else:
+            per_cell = np.interp(sizes, [sizes[k] for k in picked], measured)
+        alone = sum(seconds * cells for seconds, (_, cells) in zip(per_cell.tolist(), shapes))
         return alone / min(self.workers, self.tiles)
 
     @cached_property

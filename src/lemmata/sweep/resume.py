@@ -34,7 +34,7 @@ def refuse_another(path: Path, attributes: dict[str, Any], plan: Plan) -> list[l
     found, wanted = json.loads(attributes["sweep"]), json.loads(json.dumps(record(plan)))
     places = _places(found, wanted)
     for description in (found, wanted):
-        for name in ("tile", "stored", *(("axes", "points") if places is not None else ())):
+        for name in ("tile", "chunk", "stored", *(("axes", "points") if places is not None else ())):
             description.pop(name, None)
     found = {"configuration": json.loads(attributes["configuration"]), **found}
     wanted = {"configuration": plan.configuration, **wanted}

@@ -23,9 +23,11 @@ from lemmata.sweep.format import array_names, build
 from lemmata.sweep.grow import finish_growing, grow
 from lemmata.sweep.location import local_folder, scratch_folder
 from lemmata.sweep.lock import held
+from lemmata.sweep.memory import Memory
 from lemmata.sweep.plan import Plan
 from lemmata.sweep.resume import bad_derived, damages, refuse_another, refuse_damaged, refuse_other_tiles
 from lemmata.sweep.seal import read_sealed, seal, strike
+from lemmata.sweep.sums import note_begin, note_end, places, read_sums
 from lemmata.sweep.tile import Tile
 from lemmata.sweep.versions import begun, counted, versions_of
 
@@ -33,12 +35,14 @@ from lemmata.sweep.versions import begun, counted, versions_of
 class Store:
     """The Zarr group of one sweep, opened for writing by one process. Use :func:`open_sweep`."""
 
-    def __init__(self, group: zarr.Group, plan: Plan, path: Path | None = None):
-        self._group, self.plan, self.path = group, plan, path
+    def __init__(self, group: zarr.Group, plan: Plan, path: Path):
+        self.plan, self.path = plan, path
         # Chunks of nothing but fill are written too, so that a file missing from a marked tile is seen to be lost.
         with zarr.config.set({"array.write_empty_chunks": True}):
             self._arrays: dict[str, Any] = {name: group[name] for name in plan.body.variables}
-        self._mark: Any = group["done"]
+        mark: Any = group["done"]
+        self._mark, self._chunk = mark, mark.chunks
+        self._noted = set(read_sums(path))
 
     @property
     def tiles(self) -> int:
@@ -56,15 +60,16 @@ class Store:
 
     def write(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
         """Store the results ``(c, *dims)`` of one tile, then mark it done."""
+        touched = places(tile.sides, self._chunk)
+        note_begin(self.path, [place for place in touched if place in self._noted])
         for name, array in self._arrays.items():
             write_part(array, tile, arrays[name])
+        note_end(self.path, touched, {name: len(says.dims) for name, says in self.plan.body.variables.items()})
+        self._noted.update(touched)
         write_part(self._mark, tile, np.ones(tile.cells, bool))
 
     def end_session(self, seconds: float) -> None:
         """Count the time of one session, and the cells stored, into the attributes."""
-        if self.path is None:
-            self._group.attrs["wall_seconds"] = float(self._group.attrs["wall_seconds"]) + seconds  # type: ignore[arg-type]
-            return
         done = int(self.done().sum())
 
         def add(attributes: dict[str, Any]) -> None:
@@ -74,10 +79,8 @@ class Store:
         seal(self.path, add)
 
     def dataset(self) -> xarray.Dataset:
-        """The sweep as it stands; read from the folder when asked for, or held in memory when there is none."""
-        if self.path is not None:
-            return xarray.open_zarr(self.path, chunks=None)
-        return xarray.open_zarr(self._group.store, chunks=None, consolidated=False).load()
+        """The sweep as it stands; read from the folder when asked for."""
+        return xarray.open_zarr(self.path, chunks=None)
 
 
 def write_part(array: Any, tile: Tile, values: np.ndarray) -> None:
@@ -121,7 +124,7 @@ def open_sweep(
     *,
     repair: bool = False,
     mix_versions: bool = False,
-) -> Iterator[Store]:
+) -> Iterator[Store | Memory]:
     """The store of this sweep, created, resumed or grown, and held by this process until the block ends.
 
     Args:
@@ -136,7 +139,7 @@ def open_sweep(
         OSError: the folder cannot be written, or another process is sweeping into it.
     """
     if path is None:
-        yield Store(build(zarr.storage.MemoryStore(), plan), plan)
+        yield Memory(plan)
         return
     path = local_folder(path)
     with ExitStack() as stack:
@@ -171,7 +174,7 @@ def _resume(path: Path, plan: Plan, cells_per_tile: int | None, repair: bool, mi
     _mend(path, bad)
     strike(path, bad_derived(path, attributes))
     done = int(np.asarray(zarr.open_array(path / "done", mode="r")[...]).sum())
-    entries = begun(json.loads(attributes["versions"]), versions_of(plan.body), done, mix_versions, path)
+    entries = begun(json.loads(attributes["versions"]), versions_of(plan), done, mix_versions, path)
     if entries != json.loads(attributes["versions"]):
         seal(path, lambda attributes: attributes.update(versions=json.dumps(entries)))
     if same:
@@ -191,6 +194,7 @@ def _create(path: Path, plan: Plan) -> None:
             path.rmdir()  # empty; not every file system renames over it
         fresh.rename(path)
     except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
         raise _unwritable(path, error) from error
 
 

@@ -15,6 +15,7 @@ from lemmata.sweep.as_body import as_body
 from lemmata.sweep.body import Body, run_tile
 from lemmata.sweep.executors import check, resolve
 from lemmata.sweep.location import local_folder, scratch_folder
+from lemmata.sweep.memory import Memory
 from lemmata.sweep.plan import Plan, plan
 from lemmata.sweep.pool import Pool
 from lemmata.sweep.progress import Report
@@ -120,14 +121,18 @@ def _events(
         pending = target.pending()
         if pending:
             started = time.monotonic()
+            with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
+                session = _Session(target, report, pool)
+                try:
+                    yield from session.run(pending)
+                except BaseException:
+                    with suppress(OSError):  # a full disk is told of already
+                        target.end_session(time.monotonic() - started)
+                    raise
             try:
-                with Report(planned.cells, planned.cells - sum(tile.cells for tile in pending), progress) as report:
-                    yield from _Session(target, report, pool).run(pending)
-            except BaseException:
-                with suppress(OSError):  # a full disk is told of already
-                    target.end_session(time.monotonic() - started)
-                raise
-            target.end_session(time.monotonic() - started)
+                target.end_session(time.monotonic() - started)
+            except OSError as error:
+                raise session.unwritten(error) from error
         if path is not None:
             shutil.rmtree(scratch_folder(path), ignore_errors=True)
         yield target.dataset()
@@ -147,7 +152,7 @@ class _Session:
     A tile is written by a thread of its own while the next one runs, one tile at a time.
     """
 
-    def __init__(self, target: Store, report: Report, pool: Pool) -> None:
+    def __init__(self, target: Store | Memory, report: Report, pool: Pool) -> None:
         self.target, self.report, self.pool = target, report, pool
         self.body = target.plan.body
         self.writer = ThreadPoolExecutor(1)
@@ -232,8 +237,12 @@ class _Session:
             try:
                 writing.result()
             except OSError as error:
-                why = error.strerror or error
-                raise SweepError(f"cannot write {self.target.path} ({why}); make room, {self._kept()}") from error
+                raise self.unwritten(error) from error
+
+    def unwritten(self, error: OSError) -> SweepError:
+        """What is said when results cannot be written any more."""
+        kept = self._kept().replace("run again", "make room and run again")
+        return SweepError(f"cannot write {self.target.path} ({error.strerror or error}); {kept}")
 
     def _keep(self, tile: Tile, arrays: dict[str, Any]) -> None:
         self.target.write(tile, arrays)

@@ -11,17 +11,19 @@ from importlib import metadata
 from typing import Any
 
 import lemmata
-from lemmata.sweep.body import Body
+from lemmata.sweep.plan import Plan
 
 PACKAGES = ("torch", "numpy", "xarray", "zarr")
 _NUMBERS = ("lemmata", "torch", "numpy", "kernel")
 """What may change numbers."""
 
 
-def versions_of(body: Body) -> dict[str, str]:
-    """Versions in force here and now."""
-    packages = {name: metadata.version(name) for name in PACKAGES}
-    return {"lemmata": lemmata.__version__, "python": platform.python_version(), **packages, **body.versions()}
+def versions_of(plan: Plan) -> dict[str, str]:
+    """Versions in force here and now, and what takes the steps."""
+    found = {"lemmata": lemmata.__version__, "python": platform.python_version()}
+    found |= {name: metadata.version(name) for name in PACKAGES}
+    kernel = plan.body.in_use(plan.cut[0].points[0])
+    return {**found, "kernel": kernel} if kernel else found
 
 
 def begun(entries: list[dict[str, Any]], now: dict[str, str], done: int, mix: bool, where: Any) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from lemmata.tester.conjecture import Judgement, Row, Setting, row_of, said
 from lemmata.tester.expression import Expression
 from lemmata.tester.law import Law, check_apart
 
+OFF = ("off", "off_low", "off_high")
 WORST = 3
 """Counter-examples that a report names."""
 
@@ -90,8 +91,10 @@ def judge_law(
     form = _form(fitted, form_tolerance, alpha, family)
     judged = (*rows, form)
     refuted = any(row.holds is False for row in judged)
-    examples = _counterexamples(law, what, expect, shapes, known, y, alpha, form_tolerance) if refuted else ()
-    labelled = _labelled(shapes, y, fitted.residuals.mean(1))
+    off = _off_expected(law, expect, known, y, alpha)
+    examples = _counterexamples(off, what, shapes) if refuted else ()
+    labelled = _labelled(shapes, y, {"residual": fitted.residuals.mean(1), **dict(zip(OFF, off))})
+    labelled.attrs = {"quantity": what, "tolerances": _tolerances(law, tolerance)}
     notes = [*_drifts(law, design, y - offset[:, None], weights), *_locals(labelled, alpha)]
     if np.isfinite(fitted.form):
         notes.insert(0, f"form of the law: p = {fitted.form:.3g}")
@@ -137,25 +140,24 @@ def _form(fitted: Fit, tolerance: float, alpha: float, family: int) -> Row:
     return Row("form", *ends, f"0 ± {tolerance:g}", None if holds is None else holds, counts=False)
 
 
-def _counterexamples(
-    law: Law,
-    what: str,
-    expect: Mapping[str, float],
-    shapes: Sequence[Mapping[str, Any]],
-    known: Sequence[Mapping[str, Any]],
-    y: np.ndarray,
-    alpha: float,
-    form_tolerance: float,
-) -> tuple[str, ...]:
-    """Points that are farthest from the law with its expected exponents and the best constant."""
+def _off_expected(
+    law: Law, expect: Mapping[str, float], known: Sequence[Mapping[str, Any]], y: np.ndarray, alpha: float
+) -> np.ndarray:
+    """Logarithms of measured over expected ``(3, point)``: value and simultaneous ends, the rest of the law fitted."""
     expected = law.expected(expect)
     design, offset = expected.design(known)
     misfit = fit(expected.names, design, y - offset[:, None]).misfit(1 - alpha)
-    value, low, high = (part.values for part in (misfit.value, misfit.low, misfit.high))
+    return np.stack([misfit.value.values, misfit.low.values, misfit.high.values])
+
+
+def _counterexamples(off: np.ndarray, what: str, shapes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Points that are farthest from the law with its expected exponents and the best constant."""
+    value, low, high = off
     surely = np.where(low > 0, low, np.where(high < 0, -high, -np.inf))
     order = [i for i in np.argsort(-surely) if surely[i] > 0][:WORST]
+    least = np.where(low > 0, low, high)  # the end nearer to the law
     return tuple(
-        f"{said(shapes[i])}: {what} is {np.expm1(value[i]):+.1%} off the law (surely {np.expm1(surely[i]):.1%})"
+        f"{said(shapes[i])}: {what} is {np.expm1(value[i]):+.1%} off the law (surely {np.expm1(least[i]):+.1%})"
         for i in order
     )
 
@@ -178,18 +180,25 @@ def _drifts(law: Law, design: np.ndarray, y: np.ndarray, weights: np.ndarray | N
     return found
 
 
-def _labelled(shapes: Sequence[Mapping[str, Any]], y: np.ndarray, residual: np.ndarray) -> xr.Dataset:
+def _tolerances(law: Law, tolerance: Mapping[str, float]) -> dict[str, float]:
+    """Axis → tolerance of its exponent, where it has one of its own."""
+    alone = {name: parts[0][0][0] for name, parts in law.free.items() if len(parts) == 1 and parts[0][0][1]}
+    return {axis: tolerance[name] for name, axis in alone.items() if name in tolerance}
+
+
+def _labelled(shapes: Sequence[Mapping[str, Any]], y: np.ndarray, further: Mapping[str, np.ndarray]) -> xr.Dataset:
     """The measurements on the product of the shapes' values; missing where there is none."""
     names = list(shapes[0])
     axes = {name: list(dict.fromkeys(shape[name] for shape in shapes)) for name in names}
     index = tuple(np.array([axes[name].index(shape[name]) for shape in shapes]) for name in names)
     logarithm = np.full((*map(len, axes.values()), y.shape[1]), np.nan)
-    off = np.full(logarithm.shape[:-1], np.nan)
-    logarithm[index], off[index] = y, residual
-    return xr.Dataset(
-        {"logarithm": ((*names, "seed"), logarithm), "residual": (tuple(names), off)},
-        {**axes, "seed": np.arange(y.shape[1])},
-    )
+    logarithm[index] = y
+    found = {"logarithm": ((*names, "seed"), logarithm)}
+    for name, values in further.items():
+        whole = np.full(logarithm.shape[:-1], np.nan)
+        whole[index] = values
+        found[name] = (tuple(names), whole)
+    return xr.Dataset(found, {**axes, "seed": np.arange(y.shape[1])})
 
 
 def _locals(labelled: xr.Dataset, alpha: float) -> list[str]:

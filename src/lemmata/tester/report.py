@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import xarray as xr
+from matplotlib.figure import Figure
 
 from lemmata.claims import Claim, Finding
 from lemmata.tester.conjecture import WORDS, Judgement, Row
+from lemmata.tester.figure import draw
 from lemmata.tester.looks import Layout
 
 
@@ -86,7 +88,7 @@ class Report:
         )
 
     def __str__(self) -> str:
-        parts = [_text(outcome) for outcome in self.outcomes]
+        parts = [_text(outcome, self.layout) for outcome in self.outcomes]
         share = f"α = {self.layout.alpha:g} over {len(self.layout.looks)} looks laid out beforehand"
         if len(self.outcomes) > 1:
             share += f", shared by {len(self.outcomes)} conjectures (Holm)"
@@ -123,11 +125,14 @@ class Report:
             ),
         )
 
-    def plot(self) -> Any:
-        """Figures of the outcomes, see :func:`lemmata.tester.figure.figures`; a list."""
-        from lemmata.tester.figure import figures
-
-        return figures(self)
+    def plot(self) -> dict[str, Figure]:
+        """Figures by file name, one per conjecture, see :mod:`lemmata.tester.figure`."""
+        return {
+            f"conjecture-{number}" if len(self.outcomes) > 1 else "conjecture": draw(
+                f"{one.statement}: {one.word}", one.judgement
+            )
+            for number, one in enumerate(self.outcomes, start=1)
+        }
 
     def to_json(self) -> dict[str, Any]:
         """What is stored of it."""
@@ -176,13 +181,17 @@ class Report:
         )
 
 
-def _text(outcome: Outcome) -> str:
+def _text(outcome: Outcome, layout: Layout) -> str:
     rows = [("", "estimate", "interval", "expected", "verdict"), *map(_cells, outcome.judgement.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
     told = [f"counter-example: {text}" for text in outcome.judgement.counterexamples]
     looks = " → ".join(f"{seeds} seeds: {word}" for seeds, word in outcome.looks)
     reason = [f"undecided: {outcome.reason}"] if outcome.reason else []
+    if outcome.holds is None and outcome.looks and not reason:
+        left = [str(count) for count in layout.looks if count > outcome.looks[-1][0]]
+        more = f"looks at {', '.join(left)} seeds are left for more budget" if left else "all its looks are spent"
+        reason = [f"undecided: intervals reach over the tolerance; {more}"]
     return "\n".join(
         [
             f"{outcome.statement}: {outcome.word.upper()}",

@@ -14,7 +14,7 @@ import numpy as np
 CLOSE = 0.25
 """Width in log axis of a bracket in which a straight line finds the root well enough to measure there."""
 ROUNDS = 14
-SURE = 0.04
+SURE = 0.03
 """Standard error of a root, in log axis, that is good enough to measure around it."""
 TINY = 1e-300
 LADDER = (0.25, 0.5, 1.0, 2.0, 4.0)

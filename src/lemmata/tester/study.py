@@ -96,6 +96,7 @@ class Study:
         looks: int | None = None,
         recorded: Mapping[str, Sequence[float]] | None = None,
         executor: str | Executor | None = None,
+        origin: Any = None,
         heard: Heard | None = None,
     ):
         if not conjectures:
@@ -124,6 +125,8 @@ class Study:
             raise ValueError(f"the run does not measure {missing[0]!r}; it measures {', '.join(runs.quantities)}")
         self.journal = Journal(folder)
         self._open(reuse_seeds)
+        if origin is not None:
+            self.journal.write("origin", origin)
         self.cells = Cells(runs, quantities, self.journal, lambda cells: self._say())
         self.threads: list[_Thread] = []
         self.layout: Layout | None = None

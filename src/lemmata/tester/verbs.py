@@ -34,6 +34,7 @@ def test(
     looks: int | None = None,
     recorded: Mapping[str, Sequence[float]] | None = None,
     executor: str | Executor | None = None,
+    origin: Any = None,
     heard: Heard | None = None,
 ) -> Report:
     """Test conjectures on cells that are run for it.
@@ -51,7 +52,8 @@ def test(
         reuse_seeds: take the same seeds all the same; the report says that it is not confirmatory.
         looks: looks to lay out α for, in place of those the budget allows and two more.
         recorded: for a function that returns arrays ``(c, steps)``: the name of that dimension, and its values.
-        executor: where cells run; here by default.
+        executor: where cells run, as of :func:`lemmata.sweep.sweep`; here by default.
+        origin: the request that the study answers, kept in its folder, as JSON.
         heard: called with the study after every batch and look.
 
     Raises:
@@ -73,6 +75,7 @@ def test(
         looks=looks,
         recorded=recorded,
         executor=executor,
+        origin=origin,
         heard=heard,
     ).run()
 

@@ -1,9 +1,9 @@
-"""Integrals by panels of Gauss-Legendre nodes, running ones included, and over (0, ∞) by the trapezoid in the logarithm.
+"""Integrals by panels of Gauss-Legendre nodes, running ones too, and over (0, ∞) by the trapezoid in the logarithm.
 
 A function that is smooth but for steep fronts is integrated to high order on panels short enough to hold a front; the
 integral up to each node comes from the same values, by the matrix that integrates a panel's interpolant. For functions
-like t^a e^(-t z) the trapezoid rule in log t converges geometrically: step 0.38 errs by about 1e-10 (Trefethen, Weideman
-2014, "The exponentially convergent trapezoidal rule").
+like t^a e^(-t z) the trapezoid rule in log t converges geometrically: step 0.38 errs by about 1e-10 (Trefethen,
+Weideman 2014, "The exponentially convergent trapezoidal rule").
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """Images from files of the user's own, and beside noise."""
 
+import gzip
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -26,17 +29,71 @@ def test_a_file_is_read(tmp_path):
     ("arrays", "message"),
     [
         ({"x": np.full((4, 3), np.nan), "y": [0, 1, 0, 1]}, "not a finite number, first in image 0"),
-        ({"x": np.zeros((4, 3)), "y": [0, 1, 2, 1]}, "has the classes 0, 1, 2; 2 classes are needed"),
-        ({"x": np.zeros((4, 3)), "y": [1, 1, 1, 1]}, "has the classes 1; 2 classes are needed"),
+        ({"x": np.eye(4), "y": [0, 1, 2, 1]}, "has the classes 0, 1, 2; 2 classes are needed, name those to keep"),
+        ({"x": np.eye(4), "y": [1, 1, 1, 1]}, "has the classes 1; 2 classes are needed"),
+        ({"x": np.zeros((4, 3)), "y": [0, 1, 0, 1]}, "one image 4 times"),
+        ({"x": np.zeros((4, 8, 0)), "y": [0, 1, 0, 1]}, "without pixels"),
+        ({"x": np.full((4, 3), 1e150), "y": [0, 1, 0, 1]}, "not a finite number"),
+        ({"x": np.eye(4), "y": [0, 1, np.inf, 1]}, "no finite numbers"),
+        ({"x": np.eye(4), "y": [0, 1, 2**40, 1]}, "the class 1099511627776"),
+        ({"x": np.eye(4), "y": ["a", "b", "a", "b"]}, r"return_inverse=True\)\[1\]"),
+        ({"x": np.eye(4), "y": np.eye(4)}, r"y = y.argmax\(1\)"),
+        ({"x": np.zeros((4, 5, 5, 3)), "y": [0, 1, 0, 1]}, r"colours last; write x = x\[..., :3\].mean\(-1\)"),
+        ({"x": np.zeros((4, 3, 5, 5)), "y": [0, 1, 0, 1]}, r"colours first; write x = x\[:, :3\].mean\(1\)"),
         ({"x": np.zeros((4, 3)), "y": [0, 1, 0]}, r"x must be \(N, H, W\)"),
-        ({"x": np.zeros((4, 3)), "y": [0.5, 1, 0, 1]}, "classes whole numbers"),
+        ({"x": np.zeros((4, 3)), "y": [0.5, 1, 0, 1]}, "classes are whole numbers"),
         ({"x": np.zeros((4, 3))}, "has x; it needs x"),
-        ({"x": np.zeros((0, 3)), "y": []}, r"x must be \(N, H, W\)"),
+        ({"x": np.zeros((0, 3)), "y": []}, r"it must be \(N,\)"),
     ],
 )
 def test_bad_files_are_refused(tmp_path, arrays, message):
     with pytest.raises(ValueError, match=message):
         lm.load_images(write(tmp_path / "a.npz", **arrays), classes=2)
+
+
+def layouts(folder, x, y):
+    """The same images as people have them."""
+    yield write(folder / "plain.npz", x=x, y=y)
+    yield write(folder / "keras.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    yield write(folder / "column.npz", images=x[..., None], labels=y[:, None])
+    yield write(folder / "first.npz", data=x[:, None], target=y.astype(float))
+    np.save(folder / "mine_x.npy", x)
+    np.save(folder / "mine_y.npy", y)
+    yield folder / "mine_x.npy"
+    idx = struct.pack(">HBB3I", 0, 8, 3, *x.shape) + x.astype(np.uint8).tobytes()
+    labels = struct.pack(">HBBI", 0, 8, 1, len(y)) + y.astype(np.uint8).tobytes()
+    (folder / "train-images-idx3-ubyte").write_bytes(idx)
+    (folder / "train-labels-idx1-ubyte").write_bytes(labels)
+    yield folder / "train-images-idx3-ubyte"
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx))
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    yield folder / "t10k-images-idx3-ubyte.gz"
+
+
+def test_layouts_that_people_have_are_read_alike(tmp_path):
+    x, y = np.random.default_rng(0).integers(0, 2, (12, 4, 4)), np.arange(12) % 3
+    for path in layouts(tmp_path, x, y):
+        images = lm.load_images(path)
+        np.testing.assert_array_equal(images.x, x.reshape(12, 16), err_msg=str(path))
+        np.testing.assert_array_equal(images.y, y, err_msg=str(path))
+        assert lm.load_images(path, classes=(0, 2)).classes == (0, 2)
+    signed = lm.load_images(write(tmp_path / "signed.npz", x=x, y=np.where(y == 0, -1, 1)), classes=2)
+    assert signed.classes == (-1, 1)
+
+
+def test_bytes_are_taken_as_they_stand_and_said_so(tmp_path):
+    with pytest.warns(UserWarning, match="pixels from 0 to 255"):
+        lm.load_images(write(tmp_path / "a.npz", x=np.eye(4) * 255, y=[0, 1, 0, 1]))
+
+
+def test_a_pair_without_its_classes_is_refused(tmp_path):
+    np.save(tmp_path / "mine_x.npy", np.eye(4))
+    with pytest.raises(ValueError, match=r"mine_y\.npy"):
+        lm.load_images(tmp_path / "mine_x.npy")
+    np.savez(tmp_path / "renamed.npz", x=1)
+    (tmp_path / "array.npz").write_bytes((tmp_path / "mine_x.npy").read_bytes())
+    with pytest.raises(ValueError, match="is one array"):
+        lm.load_images(tmp_path / "array.npz")
 
 
 def test_what_is_no_archive_is_refused(tmp_path):

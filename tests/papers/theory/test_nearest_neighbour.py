@@ -1,4 +1,4 @@
-"""Predictions for one-nearest-neighbour against Monte Carlo, closed forms and the reference values of the derivation."""
+"""Predictions for one-nearest-neighbour against Monte Carlo, closed forms and reference values."""
 
 import math
 
@@ -7,6 +7,7 @@ import pytest
 from scipy import integrate
 
 from lemmata.papers.nearest_neighbour import theory
+from lemmata.papers.nearest_neighbour.population import population
 
 
 def sampled(xi1, xi2, n, d, draws=200_000, seed=0):
@@ -50,7 +51,7 @@ REFERENCE = [
 
 
 def by_fine_sums(xi1, xi2, n, d):
-    """The same integrals with 6000 midpoints in the angle and 6 points an e-fold: slow, and nothing in common but them."""
+    """The same integrals with 6000 midpoints in the angle and 6 points an e-fold: slow, and nothing else in common."""
     angle = (np.arange(6000) + 0.5) * math.pi / 6000
     w = np.sin(angle) ** (d - 2)
     w /= w.sum()
@@ -72,6 +73,20 @@ def test_population_loss_and_gradient_are_exact(n, d, xi1, xi2, value, first, se
     assert found[0] == pytest.approx(by_fine_sums(xi1, xi2, n, d), rel=1e-3)  # sums of first order
     assert found[0] == pytest.approx(value, rel=1e-5)
     assert math.hypot(found[1] - first, found[2] - second) < 1e-4 * math.hypot(first, second)
+
+
+def test_the_compiled_sums_are_those_of_numpy(monkeypatch):
+    n, d, xi1, xi2 = (np.array(column) for column in list(zip(*REFERENCE))[:4])
+    slow = theory.population(xi1, xi2, n, d)
+    for found, expected in zip(population(xi1, xi2, n, d), slow):
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+    for shifted in (2.0, 3.0, 17.0):  # every power, and hostile corners
+        for cell in ((0.0, -5.0), (-3.0, 2.0), (150.0, 120.0)):
+            for found, expected in zip(population(*cell, shifted, 5), theory.population(*cell, shifted, 5)):
+                np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14)
+    np.testing.assert_array_equal(population(xi1, xi2, n + 0.5, d), theory.population(xi1, xi2, n + 0.5, d))
+    monkeypatch.setenv("LEMMATA_NATIVE", "0")
+    np.testing.assert_array_equal(population(xi1, xi2, n, d), slow)
 
 
 def test_cells_are_taken_one_by_one():

@@ -10,51 +10,9 @@
  *   v_r  += -eta' sum_i g_i [relu(t_i a_r) + relu(A_ri)]
  *   [A | a] = [A | a](0) + [B | b] G
  *
- * Columns are held noise first, signal last, padded with zeros to whole vectors; rows are padded to whole tiles.
- * Reductions run in fixed lanes, so the result does not depend on how the compiler reorders; no flag that assumes
- * finite numbers may be used.
+ * Columns are held noise first, signal last.
  */
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define LANES ((long)(VECTOR_BYTES / sizeof(REAL)))
-/* A register tile is ROWS x WIDE vectors of sums; beside them the processor holds WIDE of G, one number of B, and, where
- * it cannot multiply and add in one instruction, a product. */
-#if VECTOR_REGISTERS >= 32
-#define ROWS 4
-#define WIDE 4
-#elif VECTOR_BYTES > 16
-#define ROWS 4
-#define WIDE 3
-#else
-#define ROWS 2
-#define WIDE 3
-#endif
-
-typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
-#if REAL_IS_FLOAT
-typedef int32_t word;
-#define EXPONENT 23
-#define ROUNDER 12582912.0f /* 1.5 * 2^23: adding it rounds to whole numbers */
-#define DEEPEST 87.0f       /* exp(-87) is still a normal number */
-#define TERMS 7
-#else
-typedef int64_t word;
-#define EXPONENT 52
-#define ROUNDER 6755399441055744.0
-#define DEEPEST 708.0
-#define TERMS 13
-#endif
-typedef word words __attribute__((vector_size(VECTOR_BYTES)));
-#if (VECTOR_BYTES == 64 && defined __AVX512F__) || (VECTOR_BYTES == 32 && defined __AVX__) || \
-    (VECTOR_BYTES == 16 && defined __SSE2__)
-#define KEEP(x) __asm__("" : "+v"(x)) /* held in a register, not loaded anew for every row */
-#else
-#define KEEP(x) (void)0
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "vectors.h"
 
 typedef struct {         /* one cell */
     long n, R, K, Rp;    /* samples, filters, padded columns and rows */
@@ -64,59 +22,16 @@ typedef struct {         /* one cell */
     REAL *y, *t, *f, *g; /* (K): labels observed and true, outputs, dL/df */
 } Cell;
 
-static long padded(long count, long unit) { return (count + unit - 1) / unit * unit; }
-INLINE vec at(const REAL *x) { return *(const vec *)x; }
-INLINE void put(REAL *x, vec value) { *(vec *)x = value; }
-INLINE vec where(words mask, vec x) { return (vec)((words)x & mask); }
-INLINE vec choose(words mask, vec x, vec y) { return (vec)(((words)x & mask) | ((words)y & ~mask)); }
-INLINE vec relu(vec x) { return (vec)((words)x & ~(x <= (vec){0})); } /* NaN stays NaN, as in torch.relu */
-
-/* Sum of the lanes, in pieces of 16 bytes as long as there are several. */
-INLINE REAL total(vec x) {
-    typedef REAL part __attribute__((vector_size(16)));
-    part parts[VECTOR_BYTES / 16];
-    memcpy(parts, &x, sizeof x);
-    for (long half = VECTOR_BYTES / 32; half; half /= 2)
-        for (long h = 0; h < half; h++) parts[h] += parts[h + half];
-#if REAL_IS_FLOAT
-    return (parts[0][0] + parts[0][2]) + (parts[0][1] + parts[0][3]);
-#else
-    return parts[0][0] + parts[0][1];
-#endif
-}
-
-/* exp(-x) for x >= 0, to within two units in the last place; nothing below exp(-DEEPEST). */
-INLINE vec exp_minus(vec x) {
-    static const REAL inverse[] = {1, 1, 1 / (REAL)2, 1 / (REAL)6, 1 / (REAL)24, 1 / (REAL)120, 1 / (REAL)720,
-        1 / (REAL)5040, 1 / (REAL)40320, 1 / (REAL)362880, 1 / (REAL)3628800, 1 / (REAL)39916800,
-        1 / (REAL)479001600, 1 / (REAL)6227020800.0};
-    const vec y = -choose(x > (REAL)DEEPEST, (vec){0} + (REAL)DEEPEST, x);
-    const vec shifted = y * (REAL)1.4426950408889634 + (REAL)ROUNDER, whole = shifted - (REAL)ROUNDER;
-    const vec rest = (y - whole * (REAL)0.693145751953125) - whole * (REAL)1.42860682030941723212e-6;
-    vec sum = (vec){0} + inverse[TERMS];
-    for (int k = TERMS - 1; k >= 0; k--) sum = sum * rest + inverse[k];
-    return (vec)((words)sum + ((words)shifted << EXPONENT)); /* times 2^whole */
-}
-
 /* Columns [c, c + vectors * LANES) of A = A0 + B G, and of f = sum_r v_r relu(A_r). */
 INLINE void columns(const Cell *x, const long vectors, const long c) {
-    const long K = x->K, used = x->n + 1;
+    const long K = x->K;
     vec f[WIDE];
     for (long h = 0; h < vectors; h++) f[h] = (vec){0};
     for (long r = 0; r < x->Rp; r += ROWS) {
-        const REAL *B = x->B + r * K, *G = x->G + c;
         vec sum[ROWS][WIDE];
         for (long i = 0; i < ROWS; i++)
             for (long h = 0; h < vectors; h++) sum[i][h] = at(x->A0 + (r + i) * K + c + h * LANES);
-        for (long k = 0; k < used; k++, G += K) {
-            vec held[WIDE];
-            for (long h = 0; h < vectors; h++) {
-                held[h] = at(G + h * LANES);
-                KEEP(held[h]);
-            }
-            for (long i = 0; i < ROWS; i++)
-                for (long h = 0; h < vectors; h++) sum[i][h] += B[i * K + k] * held[h];
-        }
+        multiply(sum, vectors, x->n + 1, x->B + r * K, K, x->G + c, K);
         for (long i = 0; i < ROWS; i++)
             for (long h = 0; h < vectors; h++) {
                 put(x->A + (r + i) * K + c + h * LANES, sum[i][h]);
@@ -128,8 +43,7 @@ INLINE void columns(const Cell *x, const long vectors, const long c) {
 
 static void products(const Cell *x) {
     for (long c = 0, take; c < x->K; c += take * LANES) {
-        const long left = (x->K - c) / LANES;
-        take = left == WIDE + 1 ? (left + 1) / 2 : left < WIDE ? left : WIDE; /* no column of vectors left alone */
+        take = next_tile((x->K - c) / LANES);
         switch (take) {
         case 1: columns(x, 1, c); break;
         case 2: columns(x, 2, c); break;
@@ -230,15 +144,15 @@ static void train(const Cell *x, long steps, long first_step, REAL step, REAL st
 }
 
 /* Trains cells [from, to). Arrays are dense, cells first: G (c,k,k), A0, B (c,r,k), v (c,r), y, t (c,n), and per cell
- * eta, eta_head, limit, status, status_step. Column 0 of G, A0, B is the signal. Returns 0, or 1 without memory. */
-int NAME(long from, long to, long n, long R, long steps, long first_step, double stop_loss, double diverged_at,
-         const REAL *G, const REAL *A0, REAL *B, REAL *v, const REAL *y, const REAL *t, const REAL *eta,
-         const REAL *eta_head, REAL *limit, int64_t *status, int64_t *status_step) {
+ * eta_head, eta, limit, status, status_step. Column 0 of G, A0, B is the signal. Returns 0, or 1 without memory. */
+int NAME(long from, long to, long steps, long first_step, double stop_loss, double diverged_at, long n, long R,
+         const REAL *G, const REAL *A0, REAL *B, REAL *v, const REAL *y, const REAL *t, const REAL *eta_head,
+         const REAL *eta, REAL *limit, int64_t *status, int64_t *status_step) {
     const long k = n + 1, K = padded(k, LANES), Rp = padded(R, ROWS > LANES ? ROWS : LANES);
     const size_t bytes = (size_t)(K * K + 3 * Rp * K + 4 * Rp + 4 * K) * sizeof(REAL);
     REAL *const memory = aligned_alloc(VECTOR_BYTES, bytes);
     if (!memory) return 1;
-    Cell x = {n, R, K, padded(R, ROWS), memory};
+    Cell x = {.n = n, .R = R, .K = K, .Rp = padded(R, ROWS), .G = memory};
     x.A0 = x.G + K * K, x.B = x.A0 + Rp * K, x.A = x.B + Rp * K, x.v = x.A + Rp * K, x.a = x.v + Rp, x.s = x.a + Rp;
     x.b = x.s + Rp, x.y = x.b + Rp, x.t = x.y + K, x.f = x.t + K, x.g = x.f + K;
     for (long cell = from; cell < to; cell++) {

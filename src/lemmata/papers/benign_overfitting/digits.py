@@ -14,22 +14,24 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata import ImageNoise, TrainingBody, load_digits, load_images
+from lemmata import ImageNoise, TrainingBody
 from lemmata.claims import (
+    Estimate,
     Finding,
-    NotMeasurable,
     above,
-    all_of,
     at,
     below,
     between,
     claim,
+    exponent,
     extremes,
     need,
     one_of_each,
+    threshold,
     unusable,
     usable,
 )
+from lemmata.data.files.image_files import two_classes
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.benign_overfitting import setting, theory
 from lemmata.papers.benign_overfitting.setting import LARGE, SMALL
@@ -44,7 +46,12 @@ from lemmata.sweep.around import Around
 CLASSES = (3, 8)
 LEVEL = 0.2
 """Test error at the transition."""
-OPTIONS = {"images": Parameter("an .npz file with x (N × H × W or N × p) and y (two classes)", str, axis=False)}
+OPTIONS = {
+    "images": Parameter(
+        "file of images: .npz with x and y, .npy pair or IDX; pixels in the unit of σp", str, axis=False
+    ),
+    "classes": Parameter("the two classes to keep", int, least=-(2**31)),
+}
 SIZES = {
     "smoke": Size(v0=(SMALL, LARGE), n=(20, 80), sigma_p=(0.1, 0.4, 1.6), seeds=2),
     "laptop": Size(
@@ -79,9 +86,9 @@ class OnImages(Around):
         return {**self.body.run(points), "class_distance": np.full(len(points), self.distance)}
 
 
-def body(images: str | None = None) -> OnImages:
+def body(images: str | None = None, classes: tuple[int, ...] | None = None) -> OnImages:
     """Training on images of two classes beside noise; ``images`` is a file, by default scikit-learn's digits."""
-    pictures = load_digits(CLASSES) if images is None else load_images(images, classes=2)
+    pictures = two_classes(images, classes, CLASSES)
     # Real pixels may be more than 500; the noise patch is at least as long.
     data = ImageNoise(pictures, n=2, d=max(500, pictures.x.shape[1]))
     means = [pictures.x[pictures.y == label].mean(0) for label in pictures.classes]
@@ -119,31 +126,17 @@ def harmful_at_high_noise(data: xr.Dataset) -> Finding:
     return above(0.1, error, where=where, format="test error at least {least:.2f}", expected="bounded below")
 
 
-def transition(data: xr.Dataset) -> xr.DataArray:
-    """σp at which the mean test error rises through :data:`LEVEL`, per n and v0; interpolated in log σp."""
-    error = _errors(data)
-    log_noise: Any = np.log(error.sigma_p) + 0 * error
-    above_level = error > LEVEL
-    crossing = above_level & ~above_level.shift(sigma_p=1, fill_value=True)
-    before, start = error.shift(sigma_p=1), log_noise.shift(sigma_p=1)
-    found = np.exp(start + (LEVEL - before) / (error - before) * (log_noise - start)).where(crossing)
-    return found.isel(sigma_p=crossing.argmax("sigma_p"))
+def transition(data: xr.Dataset) -> Estimate:
+    """σp at which the mean test error rises through :data:`LEVEL`, per n and v0, with its interval."""
+    need(data, n=2, sigma_p=2)
+    return threshold(usable(data).test_error, LEVEL, along="sigma_p", log=False)
 
 
 @claim("more samples bear more noise, as κ says", "derived here; κ from Kou et al. 2023")
 def transition_moves_with_n(data: xr.Dataset) -> Finding:
     """Exponent of n in the noise level at which the error crosses its level."""
-    found = transition(data)
-    slopes = []
-    for column in np.atleast_2d(found.transpose(..., "n").values):
-        seen = np.isfinite(column)
-        if seen.sum() >= 3:
-            slopes.append(np.polyfit(np.log(found.n.values[seen]), np.log(column[seen]), 1)[0])
-    if not slopes:
-        raise NotMeasurable(f"the error crosses {LEVEL} at fewer than three sample sizes")
-    measured = "exponent " + ", ".join(f"{slope:.2f}" for slope in slopes)
-    judged = [between(0.125, 0.5, float(slope)) for slope in slopes]
-    return all_of(*judged, measured=measured, expected="σp ∝ n^(1/4), as κ is fixed")
+    found = exponent(transition(data), "n")
+    return between(0.125, 0.5, found, format="exponent {:.2f}", expected="σp ∝ n^(1/4), as κ is fixed", point=True)
 
 
 CLAIMS = (setting.fits_training_data, benign_at_low_noise, harmful_at_high_noise, transition_moves_with_n)

@@ -12,8 +12,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from lemmata import ImageSignals, TrainingBody, load_digits, load_images
+from lemmata import ImageSignals, TrainingBody
 from lemmata.claims import Finding, above, all_of, at, below, between, claim, count_at_most, one_of_each
+from lemmata.data.files.image_files import two_classes
 from lemmata.data.image_signals import enlarged
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.diffusion import setting
@@ -28,7 +29,10 @@ from lemmata.sweep.bodies.by_axis import ByAxis
 CLASSES = (0, 1)
 SIDE = 28
 OPTIONS = {
-    "images": Parameter("an .npz file with x (N × H × W or N × p) and y (two classes)", str, axis=False),
+    "images": Parameter(
+        "file of images: .npz with x and y, .npy pair or IDX; pixels in the unit of σp", str, axis=False
+    ),
+    "classes": Parameter("the two classes to keep", int, least=-(2**31)),
     **setting.OPTIONS,
 }
 MODELS = (DENOISER, CLASSIFIER)
@@ -39,9 +43,10 @@ SIZES = {
 }
 
 
-def body(images: str | None = None, power: int = 2) -> ByAxis:
+def body(images: str | None = None, classes: tuple[int, ...] | None = None, power: int = 2) -> ByAxis:
     """Both models on images of two classes; ``images`` is a file, by default scikit-learn's digits."""
-    pictures = enlarged(load_digits(CLASSES), SIDE) if images is None else load_images(images, classes=2)
+    read = two_classes(images, classes, CLASSES)
+    pictures = enlarged(read, SIDE) if images is None else read
     n = min(100, 2 * int(np.unique(pictures.y, return_counts=True)[1].min()))
     made = setting.runs(ImageSignals(pictures, n), power=power)
     return ByAxis("model", "model", tuple((name, WithPictures(TrainingBody(run))) for name, run in made.items()))
@@ -124,7 +129,7 @@ def filters(data: xr.Dataset) -> Figure:
     title = "A classifier's filters turn to digits; a denoiser's\nstay grain, the digit is a small part of them" + note
     figure, axes = new_figure(len(rows), SHOWN, title=title, width=1.15, height=1.25)
     for line, (model, snr) in zip(axes, rows):
-        for ax, values in zip(line, chosen["filters"].sel(model=model, snr=snr).values):
+        for ax, values in zip(line, at(chosen["filters"], model=model, snr=snr).values):
             _image(ax, values, symmetric=True)
         line[0].set_ylabel(f"{model}\nSNR {snr:g}", fontsize=7.5)
     for number, ax in enumerate(axes[0]):
@@ -138,7 +143,7 @@ def pictures(data: xr.Dataset) -> Figure:
     strengths, t = chosen["snr"].values.tolist(), float(data.t)
     rows = []
     for snr in (strengths[len(strengths) // 2], strengths[-1]):
-        denoiser, classifier = (chosen["pictures"].sel(model=model, snr=snr) for model in (DENOISER, CLASSIFIER))
+        denoiser, classifier = (at(chosen["pictures"], model=model, snr=snr) for model in (DENOISER, CLASSIFIER))
         rows += [(f"clean\nSNR {snr:g}", denoiser.sel(kind="clean"), False)]
         rows += [("noisy", denoiser.sel(kind="noisy"), False), ("denoised", denoiser.sel(kind="output"), False)]
         rows += [("taken off", denoiser.sel(kind="noisy") - np.exp(-t) * denoiser.sel(kind="output"), True)]

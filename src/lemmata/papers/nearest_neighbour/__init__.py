@@ -10,7 +10,7 @@ PAPER = Paper(
 EXPERIMENTS = {
     "nearest-neighbour": Entry(
         "training",
-        "One attention head trained on random labels becomes one-nearest-neighbour, slower for more points and dimensions.",
+        "One attention head trained on random labels becomes 1-NN, slower for more points and dimensions.",
         smoke=3,
         laptop=90,
         paper=400000,
@@ -38,7 +38,7 @@ EXPERIMENTS = {
     ),
     "nearest-neighbour-steps": Entry(
         "steps",
-        "Which step sizes hold the matrix in its two-parameter family, and which of three starts it takes does not matter.",
+        "Which step sizes keep the matrix in its two-parameter family; which start it takes does not matter.",
         smoke=2,
         laptop=30,
         paper=600,

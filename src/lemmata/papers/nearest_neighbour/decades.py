@@ -1,9 +1,10 @@
 """Ten decades of time, for two published statements on how the parameters grow, and for ours that contradict them.
 
 The paper's appendix C derives ξ1, ξ2 = Θ(log k) and ξ1 ≤ ½ ξ2 for all k (lemmas 9, 12, 13); its theorems need the lower
-half alone, which gives L ≤ poly/log k. Since L ≥ const/ξ1 (its lemma 20), the slope of L in ξ1 cannot decay exponentially;
-it is of order 1/ξ1², and ξ1 grows as the cube root of time. Reference: Li et al. 2024, arXiv 2411.10830; flow instead of
-steps, times and starts are ours. A start of σ = 12 fulfils what can be computed of Theorem 1's condition for (16, 8).
+half alone, which gives L ≤ poly/log k. Since L ≥ const/ξ1 (its lemma 20), the slope of L in ξ1 cannot decay
+exponentially; it is of order 1/ξ1², and ξ1 grows as the cube root of time. Reference: Li et al. 2024, arXiv 2411.10830;
+flow instead of steps, times and starts are ours. A start of σ = 12 fulfils what can be computed of Theorem 1's
+condition for (16, 8).
 """
 
 import numpy as np
@@ -78,7 +79,7 @@ def xi1_is_a_cube_root(data: xr.Dataset) -> Finding:
     """Slope of log ξ1 over the last two decades."""
     part = last_decades(data, 2)
     slopes = slope(np.log(part.xi1), np.log(part.time))
-    return between(1 / 3 - 0.03, 1 / 3 + 0.03, slopes, format="slopes from {least:.3f} to {most:.3f}", expected="1/3")
+    return between(0.30, 0.36, slopes, format="slopes from {least:.3f} to {most:.3f}", expected="1/3")
 
 
 @claim("the loss falls as the inverse cube root of time", setting.DERIVED)
@@ -86,16 +87,14 @@ def loss_is_an_inverse_cube_root(data: xr.Dataset) -> Finding:
     """Slope of log L over the last two decades."""
     part = last_decades(data, 2)
     slopes = slope(np.log(part.loss), np.log(part.time))
-    return between(
-        -1 / 3 - 0.03, -1 / 3 + 0.03, slopes, format="slopes from {least:.3f} to {most:.3f}", expected="-1/3"
-    )
+    return between(-0.36, -0.30, slopes, format="slopes from {least:.3f} to {most:.3f}", expected="-1/3")
 
 
 @claim("ξ1 is (3cτ/d)^(1/3) itself", setting.DERIVED)
 def xi1_has_the_constant(data: xr.Dataset) -> Finding:
     """Relative deviation at the last time."""
     last = last_decades(data, 2).isel(time=-1)
-    return within(setting.LAW, last.xi1, of=last.xi1_law, relative=True)
+    return within(setting.LAW, last.xi1, of=last.xi1_law, relative=True, expected="(3cτ/d)^(1/3)")
 
 
 CLAIMS = (
@@ -126,8 +125,10 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
         legend=False,
         title="ξ1",
     )
-    scale = float(one.xi1.isel(time=0).max()) / np.log(float(one.time[0]))
-    axes[0].plot(one.time, scale * np.log(one.time), color="0.5", ls=":", label="∝ log k")
+    begun = one.sel(time=one.time >= 1e3)
+    if begun.sizes["time"]:
+        scale = float(begun.xi1.isel(time=0).max()) / np.log(float(begun.time[0]))
+        axes[0].plot(one.time, scale * np.log(one.time), color="0.5", ls=":", label="∝ log k")
     axes[0].legend(loc="upper left", handles=axes[0].get_lines()[-1:])
     ratio = (one.xi1 / one.xi2).assign_attrs(long_name="ξ1/ξ2", units="1")
     curves(axes[1], ratio, "time", hue, log="x", legend=False, title="ξ1/ξ2, published: at most ½")

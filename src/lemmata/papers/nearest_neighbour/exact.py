@@ -26,7 +26,7 @@ class LossBody(Body):
     n: int = parameter("points in the context n", int, units="points", least=1, per_cell=True, default=4)
     d: int = parameter("dimension d", int, units="dimensions", least=2, per_cell=True, default=4)
 
-    variables: ClassVar[Mapping[str, Variable]] = {  # type: ignore[assignment]
+    variables: ClassVar[Mapping[str, Variable]] = {
         "loss": Variable((), "1", "population loss L"),
         "slope1": Variable((), "1", "∂L/∂ξ1"),
         "slope2": Variable((), "1", "∂L/∂ξ2"),
@@ -51,7 +51,7 @@ class DescentBody(Body):
     step_size: float = parameter("step size of ξ1, η/d", above=0, scale="log", per_cell=True, default=10.0)
     steps: int = parameter("steps k", int, units="steps", least=1, default=2000)
 
-    variables: ClassVar[Mapping[str, Variable]] = _PATH  # type: ignore[assignment]
+    variables: ClassVar[Mapping[str, Variable]] = _PATH
 
     def __post_init__(self) -> None:
         check(self)
@@ -83,7 +83,7 @@ class FlowBody(Body):
     sigma: float = parameter("start of ξ2, σ", least=-10, most=100, per_cell=True, default=12.0)
     longest: float = parameter("last time τ = ηk", least=10, most=1e8, scale="log", default=1e7)
 
-    variables: ClassVar[Mapping[str, Variable]] = {  # type: ignore[assignment]
+    variables: ClassVar[Mapping[str, Variable]] = {
         name: Variable(("time",), says.units, says.long_name) for name, says in _PATH.items()
     }
 

@@ -1,7 +1,7 @@
 """The loss over its two parameters, exactly: far from convex, and punished where ξ1 runs ahead of ξ2.
 
-The paper's figure 2 shows it for n = d = 4 from 100 sampled prompts, with W = diag(ξ1, .., ξ1, 0, +ξ2): its vertical axis
-has the other sign than its lemma 2 and ours, W = diag(.., -ξ2). Reference: Li et al. 2024, arXiv 2411.10830.
+The paper's figure 2 shows it for n = d = 4 from 100 sampled prompts, with W = diag(ξ1, .., ξ1, 0, +ξ2): its vertical
+axis has the other sign than its lemma 2 and ours, W = diag(.., -ξ2). Reference: Li et al. 2024, arXiv 2411.10830.
 """
 
 import numpy as np
@@ -75,8 +75,8 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     n, d = int(data.n), int(data.d)
     figure, axes = new_figure(title=f"The loss over its two parameters, n = {n}, d = {d}", width=6.6, height=4.6)
     levels = (0.05, 0.1, 0.2, 0.3, 0.4)
-    loss = data.loss.assign_attrs(long_name="L", units="1")
-    heat_map(axes[0, 0], loss, "xi1", "xi2", contours=loss, levels=levels, title="exact; white: descent from (0, 3)")
+    loss = data.loss.assign_attrs(long_name="L", units="1").rename("L")
+    heat_map(axes[0, 0], loss, "xi1", "xi2", contours=loss, levels=levels, title="exact; dots: descent from (0, 3)")
     path = reduced.descend(n, d, 10.0 * d, (0.0, 3.0), np.unique(np.geomspace(1, 1000, 40).astype(int)).tolist())
     inside = (path[:, 0] <= data.xi1.values.max()) & (path[:, 1] <= data.xi2.values.max())
     axes[0, 0].plot(*path[inside, :2].T, color="white", lw=2.4)

@@ -4,8 +4,8 @@
     ∂L/∂W = E (ŷ - y_*) Σ_i p_i (y_i - ŷ) h_i h_q^T
 
 Reference: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2.1 to 2.3 (the ½ is the
-paper's). By symmetry gradient descent from W = diag(0, .., 0, -σ) stays near W = diag(ξ1 I_d, *, -ξ2); the whole of W is
-trained here all the same. As weights of :mod:`lemmata.modules.attention`: ``network(D)`` and ``as_parameters(W)``.
+paper's). By symmetry gradient descent from W = diag(0, .., 0, -σ) stays near W = diag(ξ1 I_d, *, -ξ2); the whole of W
+is trained here all the same. As weights of :mod:`lemmata.modules.attention`: ``network(D)`` and ``as_parameters(W)``.
 """
 
 from typing import Any
@@ -36,21 +36,26 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> Tensor:
-        c, b, n, D = tokens.shape
-        query = tokens[:, :, -1]
-        p = weights(W, tokens)
-        py = p * tokens[..., label]
-        said = py.sum(-1, keepdim=True)
-        error = said - targets.unsqueeze(-1)
-        slope = (py - p * said) * (error / b)  # dL/ds
-        pulled = torch.bmm(slope.view(c * b, 1, n), tokens.reshape(c * b, n, D)).view(c, b, D)
-        ctx.save_for_backward(torch.bmm(pulled.transpose(1, 2), query))
-        return 0.5 * error.square().mean((1, 2))
+        loss, slope = gradient(W, tokens, targets, label)
+        ctx.save_for_backward(slope)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * slopes[0].view(-1, 1, 1), None, None, None
+        (slope,) = ctx.saved_tensors
+        return slope * slopes[0].view(-1, 1, 1), None, None, None
+
+
+def gradient(W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> tuple[Tensor, Tensor]:
+    """L ``(c,)`` and ∂L/∂W ``(c, D, D)``; arguments as for :func:`loss`."""
+    c, b, n, D = tokens.shape
+    p = weights(W, tokens)
+    py = p * tokens[..., label]
+    said = py.sum(-1, keepdim=True)
+    error = said - targets.unsqueeze(-1)
+    by_score = (py - p * said) * (error / b)
+    pulled = torch.bmm(by_score.view(c * b, 1, n), tokens.reshape(c * b, n, D)).view(c, b, D)
+    return 0.5 * error.square().mean((1, 2)), torch.bmm(pulled.transpose(1, 2), tokens[:, :, -1])
 
 
 def loss(W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> Tensor:
@@ -62,7 +67,7 @@ def loss(W: Tensor, tokens: Tensor, targets: Tensor, label: int) -> Tensor:
         targets: ``(c, b)`` labels of the nearest points.
         label: the coordinate of a token that holds its label.
     """
-    return _Loss.apply(W, tokens, targets, label)  # type: ignore[no-any-return]
+    return _Loss.apply(W, tokens, targets, label)
 
 
 def weights(W: Tensor, tokens: Tensor) -> Tensor:
@@ -73,7 +78,7 @@ def weights(W: Tensor, tokens: Tensor) -> Tensor:
 
 
 def errors(p: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """ŷ - y_* ``(c, b)`` as Σ p_i (y_i - y_*) - p_q y_*: where it is 1e-12, subtracting ŷ and y_* would leave nothing."""
+    """ŷ - y_* ``(c, b)`` as Σ p_i (y_i - y_*) - p_q y_*: where it is 1e-12, a difference of ŷ and y_* is rounding."""
     context, query = p[..., :-1], p[..., -1]
     return (context * (labels - targets.unsqueeze(-1))).sum(-1) - query * targets
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from lemmata.papers.nearest_neighbour.theory import population
+from lemmata.papers.nearest_neighbour.population import population
 
 
 def descend(n: int, d: int, rate: float, start: tuple[float, float], records: Sequence[int]) -> NDArray:

@@ -1,11 +1,11 @@
-"""What the experiments on one-nearest-neighbour share: the trainings of the full matrix, in tiles, and how they are scored.
+"""What the experiments on one-nearest-neighbour share: trainings of the full matrix, and how they are scored.
 
-    prompts of n points on S^(d-1) with signs as labels, fresh at each step or a fixed pool; start W = diag(0, .., 0, -σ),
-    0, or normal entries; (stochastic) gradient descent or Adam on all of W
+    prompts of n points on S^(d-1) with signs as labels, fresh at each step or a fixed pool; start W = diag(0, .., 0,
+    -σ), 0, or normal entries; (stochastic) gradient descent or Adam on all of W
 
-Setting: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2 and 5: there n in {16, 32, 64}, d in
-{8, 16}, 10 000 prompts, 2 000 epochs of SGD with batches of 128 and rate 0.1, a Gaussian start of unstated scale, 10 trials,
-δ = 0.1. Sizes below ``paper`` take larger steps and fewer of them; that is ours.
+Setting: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2 and 5: there n in {16, 32,
+64}, d in {8, 16}, 10 000 prompts, 2 000 epochs of SGD with batches of 128 and rate 0.1, a Gaussian start of unstated
+scale, 10 trials, δ = 0.1. Sizes below ``paper`` take larger steps and fewer of them; that is ours.
 """
 
 from collections.abc import Mapping, Sequence

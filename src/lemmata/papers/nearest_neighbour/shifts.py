@@ -1,9 +1,9 @@
 """Test prompts from other laws than the training prompts': what does no harm, what must, and how it is repaired.
 
 A head trained on unit vectors orders points by inner products, which order distances too as long as all points have one
-length. With lengths in [1, 1.5] they do not, and no training helps a token (x, y, mark); with ||x||² in the token the score
-ξ1 (<x_i, x_q> - ½||x_i||²) orders distances again, and training finds it. Model: Li et al. 2024, arXiv 2411.10830, whose
-Theorem 2 covers unit vectors alone; the suite is ours.
+length. With lengths in [1, 1.5] they do not, and no training helps a token (x, y, mark); with ||x||² in the token the
+score ξ1 (<x_i, x_q> - ½||x_i||²) orders distances again, and training finds it. Model: Li et al. 2024, arXiv
+2411.10830, whose Theorem 2 covers unit vectors alone; the suite is ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -103,7 +103,7 @@ def plain(data: xr.Dataset) -> xr.Dataset:
 def unit_shifts_do_no_harm(data: xr.Dataset) -> Finding:
     """Smallest agreement with 1-NN over laws of unit vectors."""
     agrees = plain(data).agrees.sel(law=list(UNIT)).mean("seed")
-    return at_least(0.95, agrees, format="agreement at least {least:.3f}", expected="1", detail=agrees)
+    return at_least(0.96, agrees, format="agreement at least {least:.3f}", expected="1", detail=agrees)
 
 
 @claim("lengths that differ make it fail", setting.DERIVED)
@@ -160,7 +160,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
         place = np.arange(len(laws)) + (i - (cells.sizes["kind"] - 1) / 2) * 0.17
         said = [str(cells.isel(kind=i)[name].item()) for name in ("tokens", "trained_on")]
         bars = np.abs(np.stack([part["mean"] - part["low"], part["high"] - part["mean"]]))
-        label = f"{said[0]} tokens, trained on {said[1]} points"
+        label = f"tokens: {said[0]}, trained on: {said[1]}"
         ax.errorbar(place, part["mean"], bars, ls="", marker="os^D"[i % 4], color=COLOURS[i], capsize=2, label=label)
     ax.set_xticks(range(len(laws)), laws)
     ax.set_xlabel("law of the test prompts")

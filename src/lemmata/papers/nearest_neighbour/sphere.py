@@ -1,7 +1,8 @@
 """Pictures on the sphere: labelled points, the decision regions of 1-NN and of the trained head, and where it looks.
 
-The paper's figure 1 shows 500 labelled points on the sphere in three dimensions and the partition by nearest neighbours.
-Here the head is trained on prompts of 20 points and shown longer ones too. Reference: Li et al. 2024, arXiv 2411.10830.
+The paper's figure 1 shows 500 labelled points on the sphere in three dimensions and the partition by nearest
+neighbours. Here the head is trained on prompts of 20 points and shown longer ones too. Reference: Li et al. 2024, arXiv
+2411.10830.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,12 +1,13 @@
-"""Predictions for one-layer attention that learns one-nearest-neighbour: the exact population loss, and laws of its decay.
+"""Predictions for one-layer attention that learns one-nearest-neighbour: the exact loss, and laws of its decay.
 
-The symmetric network has two parameters: token i is scored ξ1 <x_i, x_q>, the query itself ξ1 - ξ2. With labels of mean 0
-and variance 1, independent given the points, and the n cosines u_i independent of density f,
+The symmetric network has two parameters: token i is scored ξ1 <x_i, x_q>, the query itself ξ1 - ξ2. With labels of mean
+0 and variance 1, independent given the points, and the n cosines u_i independent of density f,
 
     L = ½ E[ Σ p_i² - 2 p_* + 1 ],   p_i = k(u_i) / Z,   Z = Σ_j k(u_j) + c,   k(u) = e^(ξ1 (u - 1)),   c = e^(-ξ2),
 
-p_* belonging to the largest. Model: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2.1 to
-2.3 (n is the paper's N). Derived here: the quadrature, whose cost has no n in it, and the laws L = c/ξ1, ξ1 ~ k^(1/3).
+p_* belonging to the largest. Model: Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang (2024), arXiv 2411.10830, sections 2.1
+to 2.3 (n is the paper's N). Derived here: the quadrature, whose cost has no n in it, and the laws L = c/ξ1, ξ1 ~
+k^(1/3).
 """
 
 import math
@@ -41,7 +42,7 @@ def cosine_cdf(u: ArrayLike, d: int) -> NDArray:
 
 
 def tie_constant(n: int, d: int) -> float:
-    """c(n, d) = (ln 2 - ½) n (n-1) ∫ f² F^(n-2), so that L ≈ c/ξ1 once only near ties of the two nearest points cost."""
+    """c(n, d) = (ln 2 - ½) n (n-1) ∫ f² F^(n-2), so that L ≈ c/ξ1 once only near ties of two points cost."""
     if n < 2:
         return 0.0
     angle = panels(0.0, math.pi, 24)
@@ -90,34 +91,30 @@ def population(xi1: ArrayLike, xi2: ArrayLike, n: ArrayLike, d: ArrayLike) -> tu
     return tuple(np.array(column).reshape(arrays[0].shape) for column in zip(*found))  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """What the integrals are sums over: angles from the antipode, so that running integrals are over u <= m."""
-
-    angle: Panels
-    less: NDArray  # u - 1 at the nodes
-    density: NDArray  # in the angle
-    t: NDArray
-    dt: NDArray
+def panels_for(xi1: float) -> int:
+    """How many panels: fronts of e^(-tk) are 1/ξ1 wide in the cosine, and a panel should hold no more than a few."""
+    return int(min(80, max(6, 4 + abs(xi1) / 2.5)))
 
 
-def _sums(xi1: float, xi2: float, n: float, d: float) -> _Sums:
-    # Fronts of e^(-tk) are 1/ξ1 wide in the cosine, and a panel should hold no more than a few of them.
-    angle = panels(0.0, math.pi, int(min(80, max(6, 4 + abs(xi1) / 2.5))))
+def angles_for(count: int, d: float) -> tuple[Panels, NDArray, NDArray]:
+    """Panels in the angle from the antipode, so that running integrals are over u <= m, with u - 1 and the density."""
+    angle = panels(0.0, math.pi, count)
     density = np.sin(angle.nodes) ** (d - 2)
-    density /= angle.weights @ density
+    return angle, -2 * np.cos(angle.nodes / 2) ** 2, density / (angle.weights @ density)
+
+
+def times_for(xi1: float, xi2: float, n: float) -> tuple[NDArray, NDArray]:
+    """t and its weights, from where e^(-tZ) is 1 to where it is 0 for every Z."""
     c, extreme = math.exp(-xi2), math.exp(-2 * xi1)
-    t, dt = log_nodes(1e-9 / (n * max(1.0, extreme) + c), min(60 / min(1.0, extreme), 60 / c))
-    return _Sums(angle, -2 * np.cos(angle.nodes / 2) ** 2, density, t, dt)
+    return log_nodes(1e-9 / (n * max(1.0, extreme) + c), min(60 / min(1.0, extreme), 60 / c))
 
 
 def _population(xi1: float, xi2: float, n: float, d: float) -> tuple[float, float, float]:
-    sums, c = _sums(xi1, xi2, n, d), math.exp(-xi2)
-    angle, less, t = sums.angle, sums.less, sums.t
-    k, w = np.exp(xi1 * less), angle.weights * sums.density
+    (angle, less, density), (t, dt) = angles_for(panels_for(xi1), d), times_for(xi1, xi2, n)
+    k, w, c = np.exp(xi1 * less), angle.weights * density, math.exp(-xi2)
     kept = np.exp(-t[:, None] * k)  # (t, u)
-    below = angle.running(kept * sums.density)  # B_m
-    below_slope = angle.running(kept * (sums.density * less * k)) * -t[:, None]
+    below = angle.running(kept * density)  # B_m
+    below_slope = angle.running(kept * (density * less * k)) * -t[:, None]
     # Powers by logarithms: numpy's own power is several times slower.
     near = np.exp((n - 2) * np.log(np.maximum(below, 1e-300)))  # B_m^(n-2)
     whole, whole_slope = kept @ w, -t * (kept @ (w * less * k))
@@ -126,7 +123,7 @@ def _population(xi1: float, xi2: float, n: float, d: float) -> tuple[float, floa
     square_slope = 2 * (kept @ (w * less * k * k)) - t * (kept @ (w * less * k**3))
     first = kept * near
     nearest = (first * below) @ np.stack([w * k, w * less * k, w * less * k * k], 1)  # (t, 3)
-    best, damp = nearest[:, 0], sums.dt * np.exp(-t * c)
+    best, damp = nearest[:, 0], dt * np.exp(-t * c)
     best_slope = nearest[:, 1] - t * nearest[:, 2] + (n - 1) * ((first * below_slope) @ (w * k))
     squares = damp * t * square * whole_near * whole
     squares_slope = damp * t * whole_near * (square_slope * whole + (n - 1) * square * whole_slope)
@@ -158,7 +155,7 @@ def transverse_curvature(
 
 
 def max_stable_step(n: int, d: int, xi2: float = 3.0) -> float:
-    """Largest step size that does not leave the two-parameter family early: 2 over the largest curvature near the start."""
+    """Largest step size that does not leave the two-parameter family early: 2 over the curvature near the start."""
     path = ((0.0, xi2), (1.0, xi2), (2.0, xi2), (3.0, max(xi2, 3.5)), (5.0, max(xi2, 5.0)))
     return 2 / max(transverse_curvature(a, b, n, d)[0] for a, b in path)
 

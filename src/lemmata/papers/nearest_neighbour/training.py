@@ -1,8 +1,9 @@
 """The paper's experiment: all of W is trained on random labels, for several n and d, and tested on separated prompts.
 
-Left of the paper's figure 3 the training loss falls for all pairs, slower for larger n and d; right, the error on prompts
-whose nearest neighbour is separated (δ = 0.1) falls much faster. Reference: Li et al. 2024, arXiv 2411.10830, section 5 and
-appendix B; no numbers are printed there. ``paper`` is its run; ``laptop`` takes rate 1 from the theorem's sparse start.
+Left of the paper's figure 3 the training loss falls for all pairs, slower for larger n and d; right, the error on
+prompts whose nearest neighbour is separated (δ = 0.1) falls much faster. Reference: Li et al. 2024, arXiv 2411.10830,
+section 5 and appendix B; no numbers are printed there. ``paper`` is its run; ``laptop`` takes fewer points and
+dimensions and a step of 1.5 from the theorem's sparse start.
 """
 
 from functools import lru_cache
@@ -31,7 +32,7 @@ from lemmata.report.style import new_figure
 
 SIZES = {
     "smoke": Size(n=(8, 16), d=4, steps=200, pool=500, batch=64, records=10, seeds=2),
-    "laptop": Size(n=(16, 32, 64), d=(8, 16), steps=3000, pool=4000, batch=128, records=30, seeds=3),
+    "laptop": Size(n=(8, 16, 32), d=(4, 8), rate=1.5, steps=4000, batch=256, records=40, seeds=3),
     "paper": Size(
         n=(16, 32, 64),
         d=(8, 16),
@@ -118,7 +119,7 @@ def shifted_error_falls_faster(data: xr.Dataset) -> Finding:
 def is_nearest_neighbour_under_shift(data: xr.Dataset) -> Finding:
     """Mean squared error at the end, for δ = 0.5."""
     error = usable(data).shift_error.sel(delta=0.5).isel(step=-1).mean("seed")
-    return below(1e-2, error, format="mean squared error at most {most:.1e}", expected="→ 0", where="for δ = 0.5")
+    return below(1e-3, error, format="mean squared error at most {most:.1e}", expected="→ 0", where="for δ = 0.5")
 
 
 @claim("the shifted error falls with the separation", setting.DERIVED)
@@ -137,14 +138,14 @@ def recursion_predicts(data: xr.Dataset) -> Finding:
     if "xi1_predicted" not in data:
         raise NotMeasurable("the recursion is followed from the sparse start, by plain descent, for up to 20 000 steps")
     last = usable(data).isel(step=-1)
-    return within(0.05, last.xi1.mean("seed"), of=last.xi1_predicted, relative=True)
+    return within(0.05, last.xi1.mean("seed"), of=last.xi1_predicted, relative=True, expected="the recursion")
 
 
 @claim("ξ1 grows as (3cηk/d)^(1/3)", setting.DERIVED)
 def law_of_xi1(data: xr.Dataset) -> Finding:
     """Relative deviation at the end."""
     last = usable(data).isel(step=-1)
-    return within(setting.LAW, last.xi1.mean("seed"), of=last.xi1_law, relative=True)
+    return within(setting.LAW, last.xi1.mean("seed"), of=last.xi1_law, relative=True, expected="(3cηk/d)^(1/3)")
 
 
 @claim("the matrix stays in its two-parameter family", setting.DERIVED)
@@ -179,7 +180,7 @@ CLAIMS = (
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Both panels of the paper's figure 3, and ξ1 beside the recursion."""
     d_values = data.d.values if "d" in data.dims else [None]
-    title = "Training loss falls as k^(-1/3); the error on separated prompts much faster"
+    title = "The loss falls for all n and d; the error on separated prompts falls much faster"
     figure, axes = new_figure(2, len(d_values), title=title, width=5.6, height=3.4)
     for i, d in enumerate(d_values):
         part = (data if d is None else data.sel(d=d)).sel(step=data.step > 0)

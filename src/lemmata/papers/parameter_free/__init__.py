@@ -15,6 +15,13 @@ EXPERIMENTS = {
         laptop=90,
         paper=5000,
     ),
+    "parameter-free-rates": Entry(
+        "rates",
+        "Rates in T of AdaGrad++ and Adam++ beside AdaGrad and Adam at their best learning rate and one step off it.",
+        smoke=3,
+        laptop=150,
+        paper=20000,
+    ),
     "parameter-free-scale": Entry(
         "scale",
         "Features in other units: one first scale does for four decades, a learning rate does not.",

@@ -24,6 +24,7 @@ from lemmata.claims import (
     at_most,
     claim,
     factor,
+    mean,
     need,
     usable,
 )
@@ -39,7 +40,9 @@ from lemmata.status import Status
 
 BATCH = 32
 LIMITS = {"breast_cancer": 0.008, "digits": 0.03}
-"""Gap that the ++ methods stay below on mini-batches after 1000 steps, as found in a study before this one."""
+"""Gap that the ++ methods stay below on mini-batches after 1000 steps: a third above the worst that Adam++ left in a
+study before this one (0.0061 and 0.0222), as other methods and seeds need room."""
+WHY = "limits: a third above the worst of Adam++ in a study before this one"
 _SCALES = (*PLUS, "adam++literal", "prodigy", "dadapt-adam")
 KNOBS: Knobs = (
     *((name, (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)) for name in _SCALES),
@@ -122,10 +125,15 @@ def _have(data: xr.Dataset, *names: str) -> list[str]:
 @claim("the ++ methods reach a small gap from every η₀", SOURCE, name="any-first-scale")
 def any_first_scale_will_do(data: xr.Dataset) -> Finding:
     """The worst gap over methods and η₀ on mini-batches, against :data:`LIMITS`."""
-    worst = _gap(data).sel(optimiser=_have(data, *PLUS)).max(["optimiser", "tuning"])
+    gap = _gap(data).sel(optimiser=_have(data, *PLUS))
+    worst = gap.max(["optimiser", "tuning"])
     limits = xr.DataArray(list(LIMITS.values()), {"data": list(LIMITS)}, ("data",)).sel(data=worst["data"])
     said = "worst gap " + ", ".join(f"{float(worst.sel(data=name)):.4f} on {name}" for name in worst["data"].values)
-    return at_most(limits, worst, expected="small for every η₀", format=said)
+    here = gap.sel(data=worst["data"][-1]).stack(place=("optimiser", "tuning"))
+    each = at(data, batch=BATCH).gap.stack(place=("optimiser", "tuning"))
+    found = mean(each.sel(data=here["data"], place=here.place[int(here.values.argmax())]).drop_vars("place"), log=True)
+    detail = f"{WHY}; the worst on {here['data'].values!s} over seeds: {found}"
+    return at_most(limits, worst, expected="small for every η₀", format=said, detail=detail)
 
 
 @claim("η₀ matters far less to the ++ methods than the learning rate does to Adam and AdaGrad", SOURCE)

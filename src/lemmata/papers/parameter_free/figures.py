@@ -4,6 +4,7 @@ Learning rates and first scales share the axis, as both are lengths a coordinate
 paper's own methods are thick.
 """
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -108,6 +109,7 @@ def by_net_and_schedule(
     error = (1 - accuracy).clip(min=lowest).where(status == 0).assign_attrs(long_name="test error")
     with rc_context(RC):
         shape = (error.sizes["net"], error.sizes["schedule"])
+        title = textwrap.fill(title, 48 * error.sizes["schedule"])
         figure, axes = new_figure(*shape, title=title, sharex=True, sharey="row")
         for row, net in zip(axes, error["net"].values):
             for ax, name in zip(row, error["schedule"].values):

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from lemmata.draws import cell_seeds, permutation
 from lemmata.loops.loop import set_mode
+from lemmata.optim import AdaGradPP, AdamPP
 from lemmata.papers.parameter_free.logistic_optimum import TABLES, load_table, optimum
 from lemmata.papers.parameter_free.methods import METHODS, Compared, scale_of
 from lemmata.parameters import Parameter, check, parameter
@@ -37,6 +39,8 @@ class LogisticBody(Compared):
 
     Args:
         records: steps at which the gap is recorded, evenly in their logarithms.
+        averaged: whether the gap of the average of iterates is recorded too, which the theorems are about: weighted by
+            eta_t for the ++ methods, uniform for all others.
     """
 
     data: str = parameter("data", str, choices=TABLES, default=TABLES[0])
@@ -46,6 +50,7 @@ class LogisticBody(Compared):
     steps: int = parameter("steps t", int, units="steps", least=1, default=1000, axis=False)
     l2: float = parameter("weight of the squared norm", above=0, scale="log", default=1e-3, axis=False)
     records: int = 25
+    averaged: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -53,7 +58,9 @@ class LogisticBody(Compared):
     @property
     def variables(self) -> Mapping[str, Variable]:
         """The gap and the distance scale at the end and along the way."""
+        average = Variable(("step",), long_name="gap of the average of iterates, f(x̄) − f*")
         return {
+            **({"average_gap_path": average} if self.averaged else {}),
             "gap": Variable(long_name="gap to the optimum f − f*"),
             "eta": Variable(long_name="distance scale η, or d of Prodigy and D-Adaptation"),
             "knob": Variable(long_name="learning rate, or first scale η₀, d₀"),
@@ -121,24 +128,31 @@ def _train(body: LogisticBody, points: Sequence[dict[str, Any]]) -> dict[str, np
     knobs = [body.knob(point) for point in points]
     weights = torch.zeros(len(points), *problem.shape, dtype=torch.float64)
     gradients = torch.zeros_like(weights)
-    optimisers = []
+    average = torch.zeros_like(weights)
+    total = torch.zeros(len(points), 1, 1, dtype=torch.float64)
+    optimisers: list[Optimizer] = []
     for index, (point, knob) in enumerate(zip(points, knobs)):
         parameter = torch.nn.Parameter(weights[index])  # shares its memory with the stack, and so does its gradient
         parameter.grad = gradients[index]
         optimisers.append(METHODS[point["optimiser"]]([parameter], knob))
     recorded = {int(step): place for place, step in enumerate(body.coordinates["step"])}
-    gaps, etas = np.full((2, len(points), len(recorded)), np.nan)
+    gaps, etas, of_average = np.full((3, len(points), len(recorded)), np.nan)
     for optimiser in optimisers:
         set_mode(optimiser, "train")
     for step in range(body.steps):
         with torch.no_grad():
             gradients.copy_(problem.gradient(weights, step))
+        if body.averaged:
+            share = _weights(optimisers)
+            total += share
+            average += (weights - average) * (share / total)
         for optimiser in optimisers:
             optimiser.step()
         if (place := recorded.get(step + 1)) is not None:
             for optimiser in optimisers:
                 set_mode(optimiser, "eval")
             gaps[:, place] = problem.gap(weights)
+            of_average[:, place] = problem.gap(average)
             etas[:, place] = [scale_of(optimiser) for optimiser in optimisers]
             for optimiser in optimisers:
                 set_mode(optimiser, "train")
@@ -147,9 +161,17 @@ def _train(body: LogisticBody, points: Sequence[dict[str, Any]]) -> dict[str, np
         "eta": etas[:, -1],
         "knob": np.array(knobs),
         "gap_path": gaps,
+        **({"average_gap_path": of_average} if body.averaged else {}),
         "eta_path": etas,
         "status": np.where(np.isfinite(gaps[:, -1]), Status.ALL_STEPS, Status.DIVERGED).astype(np.int8),
     }
+
+
+def _weights(optimisers: Sequence[Optimizer]) -> Tensor:
+    """Weight of each cell's iterate in its average, ``(c, 1, 1)``."""
+    plus = (AdaGradPP, AdamPP)
+    weights = [float(o.eta) if isinstance(o, plus) else 1.0 for o in optimisers]
+    return torch.tensor(weights, dtype=torch.float64).view(-1, 1, 1)
 
 
 class _Problem:

@@ -9,8 +9,9 @@ reading. Direct training starts from filters large enough to train at all. Names
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata import GD, ImageNoise, ImagePairs, LinearEncoder, Run, SimCLR, Until, load_digits, load_images
+from lemmata import GD, ImageNoise, ImagePairs, LinearEncoder, Run, SimCLR, Until
 from lemmata.claims import Finding, at, at_least, at_most, claim, need, note, one_of_each, usable, within
+from lemmata.data.files.image_files import two_classes
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.simclr import setting
 from lemmata.papers.simclr.fine_tuning import FineTuning
@@ -25,7 +26,10 @@ MIDDLE, WEAK, STRONG = 0.2, 0.1, 0.8
 """Noise levels: pre-training helps, is not needed, does not help."""
 STARTS = ("simclr", "direct")
 OPTIONS = {
-    "images": Parameter("an .npz file with x (N × H × W or N × p) and y (two classes)", str, axis=False),
+    "images": Parameter(
+        "file of images: .npz with x and y, .npy pair or IDX; pixels in the unit of σp", str, axis=False
+    ),
+    "classes": Parameter("the two classes to keep", int, least=-(2**31)),
     "pairs": Parameter("unlabelled images, two noise patches each", int, units="images", least=2, axis=False),
     "tests": Parameter("test images", int, units="images", least=2, axis=False),
     "pretraining_steps": Parameter("most steps of pre-training", int, units="steps", least=1, axis=False),
@@ -47,6 +51,7 @@ SIZES = {
 
 def body(
     images: str | None = None,
+    classes: tuple[int, ...] | None = None,
     pairs: int = 150,
     tests: int = 150,
     pretraining_steps: int = 1000,
@@ -59,7 +64,7 @@ def body(
     Raises:
         ValueError: fewer images than the smallest number of labels.
     """
-    pictures = load_digits(CLASSES) if images is None else load_images(images, classes=2)
+    pictures = two_classes(images, classes, CLASSES)
     d = max(500, pictures.x.shape[1])
     if not (given := tuple(n for n in labels if n <= pairs)):
         raise ValueError(f"pairs = {pairs} was asked for; labels are given to {labels[0]} images or more of them")

@@ -102,8 +102,8 @@ class TaskBody(Body):
     def trained(self, points: Sequence[dict[str, Any]], scratch: Path | None = None) -> tuple[Task, Trained]:
         """The task and what its training left."""
         numbers: dict[str, Any] = {name: torch.tensor(self.column(points, name)) for name in _NUMBERS}
-        rule = dict(rule=RULES[self.rule], schedule=self.schedule, clip=self.clip)
-        descent = Descent(self.steps, **numbers, **rule)  # type: ignore[arg-type]
+        numbers |= {"rule": RULES[self.rule], "schedule": self.schedule, "clip": self.clip}
+        descent = Descent(self.steps, **numbers)
         index = [int(point.get("seed", 0)) for point in points]
         task, seeds = self.task(points), cell_seeds(self.seed_root, index, self.device)
         path = None

@@ -1,0 +1,1 @@
+"""Code in C for loops over networks too small for one PyTorch operation at a time."""
