@@ -186,7 +186,14 @@ def test_lipschitz_estimate_is_exact_for_a_quadratic_and_grows_for_a_quartic():
 
 def test_images_train_and_resume_bit_for_bit(tmp_path):
     body = images.ImagesBody(
-        network="1x2", epochs=1, images=128, batch_size=16, dropout=0.2, records=2, checkpoint_every=3
+        network="1x2",
+        epochs=1,
+        images=128,
+        batch_size=16,
+        dropout=0.2,
+        records=2,
+        checkpoint_every=3,
+        schedule="cosine",
     )
     whole = body.run([{"seed": 1}])
     training = images_training(body, tmp_path / "checkpoint")
@@ -212,7 +219,7 @@ def test_the_papers_run_reads_cifar(tmp_path):
     asked = {"data": str(folder), "network": ["2x3"], "epochs": 1, "images": 32, "batch_size": 16, "head_size": 8}
     body, _ = experiment.configure("paper", asked, seeds=1)
     assert (body.hidden, body.width, body.patch, body.dropout, body.rate) == (128, 128, 16, 0.1, 1e-4)
-    assert body.weight_decay == 0
+    assert (body.weight_decay, body.schedule) == (0, "cosine")
     assert len(body.task(0, torch.device("cpu")).model.positions) == 4  # patches an image
     found = body.run([{"network": "2x3", "seed": 0}])
     assert found["train_loss"].shape == (1, len(body.coordinates["step"]))

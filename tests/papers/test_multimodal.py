@@ -10,9 +10,9 @@ import xarray as xr
 import lemmata as lm
 from lemmata.claims import NotMeasurable
 from lemmata.lab.find import find
+from lemmata.papers.multimodal import colour_parts, colours, curves, setting
 from lemmata.papers.multimodal import colour_training as loop
 from lemmata.papers.multimodal import coloured_digits as digits
-from lemmata.papers.multimodal import colours, curves, setting
 from lemmata.papers.multimodal import map as plane
 from lemmata.sweep.sweep import sweep
 
@@ -150,7 +150,7 @@ def few():
 
 
 def test_hues_are_the_colour_wheel():
-    painted = loop.paint(torch.ones(6, 1), torch.arange(6), 6).squeeze(2)
+    painted = colour_parts.paint(torch.ones(6, 1), torch.arange(6), 6).squeeze(2)
     wheel = [[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]]
     assert torch.allclose(painted, torch.tensor(wheel, dtype=painted.dtype), atol=1e-6)
 
@@ -195,7 +195,7 @@ def test_head_is_that_of_scikit_learn():
     x = torch.randn(200, 5, generator=generator) * torch.tensor([1.0, 3.0, 0.1, 1.0, 2.0])
     y = (x[:, :3] + torch.randn(200, 3, generator=generator)).argmax(1)
     theirs = linear_model.LogisticRegression(C=1.0, max_iter=5000, tol=1e-9).fit(x.double().numpy(), y.numpy())
-    ours = loop.logistic_head(x, y, 3)(x).softmax(1).numpy()
+    ours = colour_parts.logistic_head(x, y, 3)(x).softmax(1).numpy()
     np.testing.assert_allclose(ours, theirs.predict_proba(x.double().numpy()), atol=2e-4)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lemmata.claims import Finding, above, all_of, at_least, at_most, below, claim, mean, need, one_of_each, usable
 from lemmata.claims.exponent import exponent
 from lemmata.lab import Experiment, Size
-from lemmata.papers.mean_field import setting, theory
+from lemmata.papers.mean_field import rates, setting, theory
 from lemmata.papers.mean_field.setting import Flowing
 from lemmata.report.curves import curves
 from lemmata.report.style import new_figure
@@ -61,7 +61,7 @@ def risk_vanishes_with_decay(data: xr.Dataset) -> Finding:
 def risk_over_decay_falls(data: xr.Dataset) -> Finding:
     """Ratios of R, and of R/λ, from each decay to the next smaller one, geometric means over seeds."""
     last = _decayed(data)
-    log_risk = np.log(last.risk).mean("seed")
+    log_risk = rates.logarithm(last.risk).mean("seed")
     steps, widths = log_risk.diff("decay"), np.log(last.decay).diff("decay")
     return all_of(
         above(0.0, steps, format="log R falls by {least:.2f} or more a step"),

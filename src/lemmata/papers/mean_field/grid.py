@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lemmata.claims import Finding, above, at, below, claim, mean, need, one_of_each, usable
 from lemmata.claims import all_of as both
 from lemmata.lab import Experiment, Size
-from lemmata.papers.mean_field import setting
+from lemmata.papers.mean_field import rates, setting
 from lemmata.papers.mean_field.axes import ticks_at
 from lemmata.papers.mean_field.setting import Flowing
 from lemmata.report.curves import curves
@@ -46,7 +46,7 @@ def both_help(data: xr.Dataset) -> Finding:
 @claim("on this task eight times the depth helps more than sixteen times the width", setting.DERIVED)
 def depth_helps_more(data: xr.Dataset) -> Finding:
     """The gain by width over the gain by depth, paired over seeds."""
-    risk: xr.DataArray = xr.apply_ufunc(np.log, _risk(data))
+    risk = rates.logarithm(_risk(data))
     deep = at(risk, layers=8, particles=4) - at(risk, layers=1, particles=4)
     wide = at(risk, layers=4, particles=16) - at(risk, layers=4, particles=1)
     ratio: xr.DataArray = xr.apply_ufunc(np.exp, wide - deep)

@@ -73,6 +73,7 @@ class ImagesBody(NetworkBody):
     patch: int = parameter("side of a patch", int, units="pixels", least=1, default=2)
     dropout: float = parameter("dropout", least=0, below=1, default=0.0)
     rate: float = parameter("first learning rate", above=0, scale="log", default=1e-3)
+    schedule: str = parameter("schedule of the rate", str, choices=("constant", "cosine"), default="constant")
     weight_decay: float = parameter("weight decay of AdamW", least=0, default=1e-4)
     batch_size: int = parameter("images a step", int, units="images", least=1, default=64, axis=False)
     epochs: int = parameter("passes through the data", int, units="epochs", least=1, default=8, axis=False)
@@ -143,7 +144,9 @@ class ImagesTask(NetworkTask):
         return AdamW(self.model.parameters(), lr=self.body.rate, weight_decay=self.body.weight_decay)
 
     def multiplier(self, step: int) -> float:
-        """Half a cosine down to 0."""
+        """One, or half a cosine down to 0."""
+        if self.body.schedule == "constant":
+            return 1.0
         return 0.5 * (1 + float(np.cos(np.pi * step / self.body.steps)))
 
     def loss(self, model: nn.Module, step: int, rows: slice) -> Tensor:
@@ -194,7 +197,8 @@ SIZES = {
     "laptop": Size(network=(*DIGITS_HEADS, *DIGITS_LAYERS), seeds=3),
     "paper": Size(
         network=tuple(dict.fromkeys((*PAPER_HEADS, *PAPER_LAYERS))), head_size=128, width=128, hidden=128, patch=16,
-        dropout=0.1, rate=1e-4, weight_decay=0.0, batch_size=512, epochs=200, seeds=3, changes={"records": 40},
+        dropout=0.1, rate=1e-4, schedule="cosine", weight_decay=0.0, batch_size=512, epochs=200, seeds=3,
+        changes={"records": 40},
     ),
 }  # fmt: skip
 

@@ -115,7 +115,8 @@ def scatter(ax: Axes, data: xr.Dataset, time: float, limits: tuple[float, float]
 def limits_of(data: xr.Dataset) -> tuple[float, float]:
     """One square that holds the cloud at all times."""
     widest = float(max(abs(data.value).max(), abs(data.key_query).max()))
-    return -1.05 * widest, 1.05 * widest
+    edge = 1.05 * widest if np.isfinite(widest) and widest > 0 else 1.0
+    return -edge, edge
 
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:

@@ -17,6 +17,11 @@ Base = Callable[[np.ndarray], np.ndarray]
 BLOCKS = "interval over seeds, each with its own reference and prompts; blocks share their reference and are averaged"
 
 
+def logarithm(array: xr.DataArray) -> xr.DataArray:
+    """Of what is positive; missing elsewhere, as on a logarithmic axis."""
+    return xr.apply_ufunc(np.log, array.where(array > 0))
+
+
 def over_blocks(error: xr.DataArray) -> xr.DataArray:
     """Root mean square over the blocks of a reference."""
     if "block" not in error.dims:
@@ -40,8 +45,8 @@ def rate_finding(error: xr.DataArray, over: str, base: Base, low: float, high: f
 
 def fitted(error: xr.DataArray, over: str, base: Base, power: float = 1.0) -> xr.DataArray:
     """C · base(axis)^power with the C that fits the geometric mean: the dashed line of figures."""
-    logs: xr.DataArray = xr.apply_ufunc(np.log, over_blocks(error))
+    logs = logarithm(over_blocks(error))
     mean = logs.mean("seed") if "seed" in logs.dims else logs
     form = xr.DataArray(np.asarray(base(error[over].values), float) ** power, dims=over, coords={over: error[over]})
-    distance: xr.DataArray = mean - xr.apply_ufunc(np.log, form)
+    distance: xr.DataArray = mean - logarithm(form)
     return (xr.apply_ufunc(np.exp, distance.mean(over)) * form).assign_attrs(long_name="fitted rate", units="1")

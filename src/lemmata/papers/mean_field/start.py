@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lemmata.claims import Finding, alike, at, claim, mean, need, one_of_each, usable
 from lemmata.lab import Experiment, Size
-from lemmata.papers.mean_field import setting, theory
+from lemmata.papers.mean_field import rates, setting, theory
 from lemmata.papers.mean_field.axes import ticks_at
 from lemmata.papers.mean_field.setting import Flowing
 from lemmata.report.curves import curves
@@ -40,7 +40,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     made = []
     for mode in data["mode"].values:
         scaled = _scaled(data, str(mode))
-        constant = np.exp(np.log(scaled).mean())
+        constant = np.exp(rates.logarithm(scaled).mean())
         one = theory.start_fluctuation(data.layers.astype(float), data.particles.astype(float), str(mode))
         made.append((constant * one * xr.ones_like(scaled.isel(seed=0))).expand_dims(mode=[mode]))
     said = {"long_name": "fitted rate", "units": "1"}

@@ -173,6 +173,26 @@ def warn_unless_superquadratic(q: Number) -> None:
         )
 
 
+def pairs_sufficient(snr: Number) -> Number:
+    """n0 from which Condition 4.1 holds, up to constants and logarithms: max{SNR^-2, 1}. Published, sufficient only."""
+    return np.maximum(np.asarray(snr, float) ** -2, 1.0)
+
+
+def dimension_sufficient(pairs: Number) -> Number:
+    """d from which Condition 4.1 holds, up to a constant and logarithms: n0^4. Published."""
+    return np.asarray(pairs, float) ** 4
+
+
+def loss_bound(labels: Number, epsilon: Number, rate: Number) -> Number:
+    """6 epsilon + exp(-rate n^2), at some iterate with training loss epsilon. Published: Theorem 4.2; rate unknown."""
+    return 6 * epsilon + np.exp(-rate * labels**2)
+
+
+def growth_rate(signal: Number, step_size: Number, temperature: Number = 1.0) -> Number:
+    """lambda_1 = (2 eta/tau) |mu|^2 (1 + o(1)), by which the signal grows a step. Published: Lemma 5.2."""
+    return 2 * step_size / temperature * signal**2
+
+
 def labels_direct(snr: Number, q: Number = 3.0, constant: float = DIRECT) -> Number:
     """n = C·SNR^(−q) labels that training from small random weights needs. Published up to C, which is measured."""
     warn_unless_superquadratic(q)
