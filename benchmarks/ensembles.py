@@ -176,7 +176,7 @@ def spectral(rounds: int) -> None:
                 f"Spectral: read-out {readout}, C = {cells}",
                 {
                     "modules one by one, fused AdamW": one_by_one(net, x, lambda out, cell: cost(out), cells),
-                    "ensemble": ensemble(Given(net, x, cost, "auto"), cells, 10, Adam()),
+                    "ensemble": ensemble(Given(net, x, cost, "auto"), cells, 30, Adam()),
                 },
                 "modules one by one, fused AdamW",
                 rounds,

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -51,6 +52,8 @@ def _lemmata() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (the console script exits with it)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    shown = warnings.formatwarning
+    warnings.formatwarning = _one_line  # type: ignore[assignment]
     try:
         return _lemmata.main(given, prog_name="lemmata", standalone_mode=False) or 0
     except click.ClickException as refusal:
@@ -62,6 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        warnings.formatwarning = shown
+
+
+def _one_line(message: Warning | str, *where: object) -> str:
+    """A warning as a sentence, without the line of code that it came from."""
+    return f"lemmata: {' '.join(str(message).split())}\n"
 
 
 def _sentence(refusal: click.ClickException) -> str:

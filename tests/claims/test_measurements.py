@@ -60,6 +60,8 @@ def test_thresholds_may_rise_be_linear_and_be_read_in_another_variable():
     kappa = threshold(data.test_error, 0.1, along="signal", of=data.kappa)
     signal = threshold(data.test_error, 0.1, along="signal")
     assert kappa.value.values == pytest.approx((signal.value**4 * data.n / data.d).values)
+    part = data.isel(n=slice(1, None)).test_error.drop_vars("kappa")
+    assert threshold(part, 0.1, along="signal", of=data.kappa).value.values == pytest.approx(kappa.value.values[1:])
 
 
 def test_what_is_not_crossed_is_missing_and_nothing_crossed_is_not_measurable():

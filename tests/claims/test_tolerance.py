@@ -134,6 +134,15 @@ def test_an_estimate_holds_only_with_its_whole_interval():
     assert re.fullmatch(r"0\.9 \[0\.89\d, 0\.90\d\]", at_most(1.0, interval(0.9, 0.01)).measured)
 
 
+def test_the_estimate_alone_may_be_judged_with_its_interval_in_sight():
+    found = at_most(1.0, interval(0.99, 0.2), point=True)
+    assert found.holds is True
+    assert found.measured.startswith("0.99 [0.9")
+    assert found.detail == "the interval reaches over the limit"
+    assert at_most(1.0, interval(0.9, 0.01), point=True).detail == ""
+    assert at_most(1.0, interval(1.01, 0.2), point=True).holds is False
+
+
 def test_one_seed_gives_no_interval_and_decides_nothing():
     assert at_most(1.0, interval(0.5, 0.0, seeds=1)).holds is None
     assert at_most(1.0, interval(0.5, 0.0, seeds=1, log=True)).holds is None

@@ -22,6 +22,13 @@ CONTRAST = lm.Run(
     lm.GD(2e-3),
     steps=60,
 )
+PAIRS = lm.Run(
+    lm.SignalNoisePairs(pairs=13, d=500, signal=4.0, correlation=0.3),
+    lm.LinearEncoder(7, init=0.05),
+    lm.SimCLR(temperature=0.7),
+    lm.GD(c=0.2),
+    steps=60,
+)
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler here")
 
 
@@ -123,6 +130,31 @@ def test_contrast_is_the_gram_engine(monkeypatch, width, changes, modality, dtyp
     )
 
 
+@needs_compiler
+@pytest.mark.parametrize("width", [64, 32, 16], indirect=True)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("stop_gradient", [False, True])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pairs": 2, "m": 1, "d": 3},
+        {"pairs": 16, "m": 8, "noise": "isotropic", "balanced": False},
+        {"pairs": 33, "m": 9, "steps": 20},
+        {"stop_loss": 0.3},
+        {"c": 1e4},
+        {"record": (0, 7, 60)},
+        {"temperature": torch.tensor([0.3, 0.5, 1.0, 2.0, 3.0])},
+    ],
+    ids=lambda changes: ",".join(changes),
+)
+def test_simclr_is_the_gram_engine(monkeypatch, width, changes, stop_gradient, dtype):
+    record = changes.get("record")
+    changes = {key: value for key, value in changes.items() if key != "record"}
+    run = dataclasses.replace(PAIRS.at({"stop_gradient": stop_gradient, **changes}), dtype=dtype, record=record)
+    assert_same(monkeypatch, run, 1e-11 if dtype == "float64" else 1e-3)
+
+
 def assert_same(monkeypatch, run, tolerance):
     assert native.kernel(run, sampled(run, 5)) is not None
     fast, slow = lm.train(run, range(5)), slowly(monkeypatch, run, range(5))
@@ -141,7 +173,7 @@ def assert_same(monkeypatch, run, tolerance):
 @needs_compiler
 @pytest.mark.parametrize("width", [64, 32, 16], indirect=True)
 @pytest.mark.parametrize("what", ["vectors", "labels", "filters"])
-@pytest.mark.parametrize("run", [RUN, DENOISER, CONTRAST], ids=["relu", "denoiser", "contrast"])
+@pytest.mark.parametrize("run", [RUN, DENOISER, CONTRAST, PAIRS], ids=["relu", "denoiser", "contrast", "simclr"])
 def test_a_cell_that_is_not_a_number_stays_home(monkeypatch, width, run, what):
     if what == "labels" and run is not RUN:
         pytest.skip("labels act through which vector a patch reads alone")
@@ -196,12 +228,10 @@ def test_without_a_compiler_pytorch_runs(monkeypatch, tmp_path, name, value):
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("run", [RUN, DENOISER, CONTRAST], ids=["relu", "denoiser", "contrast"])
-def test_what_is_used_was_measured_to_be_the_fastest(monkeypatch, tmp_path, run, dtype):
+@pytest.mark.parametrize("run", [RUN, DENOISER, CONTRAST, PAIRS], ids=["relu", "denoiser", "contrast", "simclr"])
+def test_what_is_used_was_measured_to_be_the_fastest(monkeypatch, tmp_path, run):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("LEMMATA_VECTOR_BYTES", raising=False)
-    run = dataclasses.replace(run, dtype=dtype)
     line = native.in_use(run)
     (kept,) = tmp_path.rglob("*.json")
     seconds = json.loads(kept.read_text())["seconds"]

@@ -1,7 +1,7 @@
 """Wrong requests to every experiment, found by walking its own parameters: one sentence each, and nothing written.
 
-Each parameter is given values of the wrong kind, beyond its range, not finite, absurdly large and empty; besides, options
-that do not exist, said twice or left without a value. ``LEMMATA_HOSTILE=all`` tries all of them, some thousands.
+Each parameter is given values of the wrong kind, beyond its range, not finite, absurdly large and empty; besides,
+options that do not exist, said twice or left without a value. ``LEMMATA_HOSTILE=all`` tries all of them, thousands.
 """
 
 import itertools

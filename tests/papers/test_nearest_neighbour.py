@@ -69,16 +69,16 @@ def test_parameters_of_a_matrix():
 def test_gradients_of_the_full_matrix_are_the_two_slopes_by_dimension():
     """tr(G_xx)/d = (∂L/∂ξ1)/d and -G_corner = ∂L/∂ξ2, and the rest of G is sampling noise."""
     n, d, xi1, xi2 = 16, 8, 8.0, 6.0
-    prompts = SpherePrompts(n, d).draw(SEEDS[:1], "x", 60_000, torch.float64)
+    prompts = SpherePrompts(n, d).draw(SEEDS[:1], "x", 30_000, torch.float64)
     W = torch.diag(torch.tensor([xi1] * d + [0.0, -xi2], dtype=torch.float64)).unsqueeze(0).requires_grad_()
     (G,) = torch.autograd.grad(network.loss(W, prompts.tokens, prompts.targets, d).sum(), W)
     _, first, second = theory.population(xi1, xi2, n, d)
-    assert float(G[0, :d, :d].diagonal().mean()) == pytest.approx(float(first) / d, abs=5e-5)
-    assert -float(G[0, -1, -1]) == pytest.approx(float(second), abs=2e-4)
+    assert float(G[0, :d, :d].diagonal().mean()) == pytest.approx(float(first) / d, abs=7e-5)
+    assert -float(G[0, -1, -1]) == pytest.approx(float(second), abs=3e-4)
     off = G[0].clone()
     off[range(d), range(d)] = 0
     off[-1, -1] = 0
-    assert off.abs().max() < 6e-3
+    assert off.abs().max() < 8e-3
     assert off[:, d].abs().max() == 0
 
 

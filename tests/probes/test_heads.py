@@ -23,8 +23,9 @@ SEEDS = cell_seeds(3, range(2))
 
 @pytest.fixture(scope="module")
 def trained():
-    data = PairedSignalNoise(n=20, d=400, signal=2.2, modality="multi", signal_ratio=2.0)
-    return lm.train(lm.Run(data, PatchEncoder(6, init=0.01), InfoNCE(), lm.GD(0.01), steps=80), range(2))
+    data = PairedSignalNoise(n=20, d=400, signal=2.2, modality="multi", signal_ratio=2.0, noise="orthogonal")
+    objective = InfoNCE(similarity="summed")  # features that hold signal and noise
+    return lm.train(lm.Run(data, PatchEncoder(6, init=0.01), objective, lm.GD(0.01), steps=80), range(2))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_refuses_exact_moments_of_other_activations(law):
 
 def test_refuses_a_shift_of_nothing(trained):
     with pytest.raises(ValueError, match="shift = 0"):
-        encoders.downstream_error(trained.final, shift=0.0)
+        Downstream(shift=0.0)(trained.final)
 
 
 def snapshot_of(cells):

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from lemmata.sweep import Variable
+from lemmata.sweep import Body, Variable
 
 
 @dataclass(frozen=True)
-class Toy:
+class Toy(Body):
     """A number, a path of it, a count and a truth value per cell. ``log`` is a folder that gets a file per tile run."""
 
     scale: float = 2.0
@@ -26,6 +26,12 @@ class Toy:
         "large": Variable(dtype="bool"),
     }
     coordinates: ClassVar = {"step": np.array([0, 5, 10])}
+
+    def parameters(self):
+        return {}  # any axis will do
+
+    def check(self, grid):
+        pass
 
     def configuration(self):
         return {"scale": self.scale, "device": "cpu", "rule": {"lr": 0.1, "betas": (0.9, 0.99)}}

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -204,31 +204,6 @@ def test_axes_derived_from_a_run_batch_as_its_own_do():
     alone = lm.train(run.at({"n": 8, "d": 10**6, "signal": float(found.signal.sel(n=8, d=10**6, kappa=2.0))}), [1])
     cell = found.train_loss.sel(n=8, d=10**6, kappa=2.0, seed=1)
     np.testing.assert_allclose(cell, alone.records["train_loss"][0, 0], rtol=1e-10)
-
-
-def test_a_body_of_seven_members_without_the_base_still_runs():
-    @dataclass(frozen=True)
-    class Plain:
-        variables: ClassVar = {"x": Variable()}
-        coordinates: ClassVar = {}
-
-        def configuration(self) -> dict[str, Any]:
-            return {"sigma": 2.0}
-
-        def shape_axes(self, grid):
-            return ()
-
-        def bytes_per_cell(self, point):
-            return 1
-
-        def estimate_seconds(self, points):
-            return 0.0
-
-        def run(self, points):
-            return {"x": np.array([point["whatever"] for point in points])}
-
-    found = sweep(Plain(), Grid.of(whatever=(1.0, 2.0)), progress=False)
-    assert found.x.values.tolist() == [1.0, 2.0]
 
 
 def test_points_off_the_grid(tmp_path):

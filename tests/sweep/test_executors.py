@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lemmata.sweep import Grid, SweepError, open_store, sweep
+from lemmata.sweep.memory import Memory
 from tests.sweep.bodies import Random, Threads, Toy, Trap
 
 GRID = Grid.of(signal=(0.5, 1.0), seed=range(10))
@@ -73,10 +74,8 @@ def test_any_executor_serves_and_is_left_open(expected):
 
 def test_no_more_than_twice_the_workers_and_one_to_store_are_in_flight(monkeypatch):
     recording = Recording()
-    from lemmata.sweep.store import Store
-
-    write = Store.write
-    monkeypatch.setattr(Store, "write", lambda *args: (recording.landed(), write(*args))[1])
+    write = Memory.write
+    monkeypatch.setattr(Memory, "write", lambda *args: (recording.landed(), write(*args))[1])
     sweep(Toy(seconds=0.01), GRID, executor=recording, cells_per_tile=1, progress=False)
     assert 4 <= recording.most <= 5  # four at work or waiting, and one being stored
     assert recording.flying == 0
@@ -129,6 +128,7 @@ def test_a_worker_killed_in_mid_tile_is_replaced_and_the_sweep_ends_by_itself(tm
 NOTEBOOK = """
 from dataclasses import dataclass
 from lemmata.sweep import Grid, sweep
+from lemmata.sweep.memory import Memory
 from tests.sweep.bodies import Toy
 
 class Mine(Toy):
@@ -206,6 +206,7 @@ def test_a_dask_scheduler_or_its_last_worker_that_dies_is_named_in_one_sentence(
     threading.Thread(target=kill, args=(last, 4)).start()
     with pytest.raises(SweepError, match=f"no Dask worker has been at {address} for 0 s; . of 20 tiles are kept"):
         sweep(body, GRID, path, executor=address, cells_per_tile=1, progress=False)
+    monkeypatch.setattr("lemmata.sweep.dask.WORKERS_SECONDS", 60)  # as long as one takes to start
     worker()
     threading.Thread(target=kill, args=(scheduler, 8)).start()
     with pytest.raises(SweepError, match=f"the Dask scheduler at {address} is gone; .* of 20 tiles are kept in") as e:

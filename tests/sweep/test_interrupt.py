@@ -41,7 +41,7 @@ def test_ctrl_c_is_heard_within_two_seconds_in_compiled_code_that_does_not_retur
 def test_ctrl_c_is_heard_within_two_seconds_on_every_engine(tmp_path, monkeypatch, engine, native):
     """The process is sent what Ctrl-C sends, half a second into a tile that takes minutes."""
     if not native:
-        monkeypatch.setattr("lemmata.dynamics.native.applies", lambda *_: False)
+        monkeypatch.setattr("lemmata.dynamics.native.KERNELS", ())
     run = lm.Run(lm.SignalNoise(20, 2000, 2.0), lm.TwoLayerCNN(10), steps=10**6, engine=engine)
     sent = []
 

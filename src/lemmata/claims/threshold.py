@@ -55,7 +55,9 @@ def threshold(
         raise NotMeasurable(f"needs several values of {along}")
     if seeds not in quantity.dims:
         raise NotMeasurable("needs several seeds")
-    position = xr.apply_ufunc(np.log, quantity[along] if of is None else of)
+    # Labels as of the quantity, which may be a part of the dataset that ``of`` was computed on.
+    read_off = quantity[along] if of is None else xr.align(quantity, of, join="left", copy=False)[1]
+    position = xr.apply_ufunc(np.log, read_off)
     order = [*(dim for dim in quantity.dims if dim not in (along, seeds)), along, seeds]
     quantity = quantity.transpose(*order)
     position = position.broadcast_like(quantity.isel({seeds: 0}, drop=True)).transpose(*order[:-1])

@@ -88,10 +88,18 @@ def alike(
     else:
         spread = measured.max(over) / measured.min(over)
     band = Band(high=limit, unit="×", where=said.pop("where", ""))
-    return judged(band, spread, **{"format": "varies by ×{:.2f}", "expected": "the same", **said})
+    return judged(band, spread, **{"format": "varies by ×{most:.2f}", "expected": "the same", **said})
 
 
-def judged(band: Band, measured: Measured, *, expected: str = "", detail: Detail = "", format: str = "") -> Finding:
+def judged(
+    band: Band,
+    measured: Measured,
+    *,
+    expected: str = "",
+    detail: Detail = "",
+    format: str = "",
+    point: bool = False,
+) -> Finding:
     """The finding of a band on a measurement.
 
     Args:
@@ -100,6 +108,8 @@ def judged(band: Band, measured: Measured, *, expected: str = "", detail: Detail
         format: how the measurement is said. ``{}`` is the worst entry, ``{low}``, ``{high}`` its interval's ends,
             ``{least}``, ``{most}`` the extremes of the array, ``{place}`` where the worst is. The interval of an
             estimate is added where the format does not name it.
+        point: judge the estimate itself and not its whole interval, for statements about what was measured; that the
+            interval reaches over the limit is then said in the detail.
 
     Raises:
         NotMeasurable: no value is left to measure.
@@ -114,7 +124,11 @@ def judged(band: Band, measured: Measured, *, expected: str = "", detail: Detail
     if isinstance(measured, Estimate | Interval) and "{low" not in text:
         said += f" [{low.value:.3g}, {high.value:.3g}]"
     worst_at = f"worst at {place}" if several and place.where and "{place" not in text else ""
-    details = [worst_at, *_told(detail), UNDECIDED if holds is None else ""]
+    open_ = UNDECIDED if holds is None else ""
+    if point and isinstance(measured, Estimate | Interval):
+        certain, (holds, *_) = holds, band.judge(measured.value)
+        open_ = "" if certain is holds else "the interval reaches over the limit"
+    details = [worst_at, *_told(detail), open_]
     return Finding(
         holds=holds,
         measured=said,

@@ -88,8 +88,10 @@ def _run(experiment: Any, given: Mapping[str, Any]) -> int:
         seeds = None if given["seeds"] is None else _SEEDS.parse("--seeds", given["seeds"])
         body, grid = experiment.configure(given["size"], changes, seeds)
         workers = (os.cpu_count() or 1) if given["executor"] == "processes" else 1
-        console.print(explain(body, grid, workers=workers))
-        sweep(body, grid, folder / DATA, executor=given["executor"])
+        planned = explain(body, grid, workers=workers)
+        console.print(planned)
+        flags = {name: given[name] for name in ("repair", "mix_versions")}
+        sweep(planned, store=folder / DATA, executor=given["executor"], **flags)
     console.print("[dim]predictions, claims and figures ...[/dim]", highlight=False)
     with refusing(OSError):
         dataset, verdicts = conclude(experiment, given["size"], folder)

@@ -167,10 +167,9 @@ class Run:
             ValueError: for a name that is no parameter, naming those that are; or a value outside its range.
         """
         own = {field.name for field in dataclasses.fields(self)} - {*_PARTS}
-        if "steps" in changes and self.record is not None and not isinstance(changes["steps"], Tensor):
-            # Looks beyond the last step fall away.
-            kept = tuple(step for step in self.record if step <= changes["steps"])
-            changes = {"record": kept or (changes["steps"],), **changes}
+        record, steps = changes.get("record", self.record), changes.get("steps", self.steps)
+        if "steps" in changes and record and max(record) > steps:  # looks beyond the last step give way to one there
+            changes = {**changes, "record": (*(step for step in record if step < steps), steps)}
         owners = self._owners(*(name for name in changes if name != "seed" and name not in own))
         grouped: dict[str, dict[str, Any]] = {part: {} for part in (*self._parts, "")}
         for name, value in changes.items():
@@ -179,10 +178,7 @@ class Run:
         parts = {
             part: dataclasses.replace(getattr(self, part), **grouped[part]) for part in self._parts if grouped[part]
         }
-        own = grouped[""]
-        if self.record is not None and own.get("steps", self.steps) < self.record_steps[-1]:  # fewer steps, fewer looks
-            own["record"] = (*(step for step in self.record if step < own["steps"]), own["steps"])
-        return dataclasses.replace(self, **parts, **own)
+        return dataclasses.replace(self, **parts, **grouped[""])
 
     def batch(self, points: Sequence[Mapping[str, Any]]) -> tuple["Run", Tensor]:
         """The run that holds all of ``points`` side by side, and each point's index along the seed axis ``(c,)``.

@@ -21,12 +21,16 @@ class ResNet(nn.Module):
 
     Args:
         kind: ``resnet18`` (11.2 million weights at width 64) or ``resnet50`` (23.5 million).
+        large: for images of 224 x 224, with the first layer of the paper: 7 x 7 of stride 2 and a pooling.
     """
 
-    def __init__(self, kind: str, width: int = 64, classes: int = 10) -> None:
+    def __init__(self, kind: str, width: int = 64, classes: int = 10, large: bool = False) -> None:
         super().__init__()
         wide = 4 if kind == "resnet50" else 1
-        self.stem, self.stem_norm = nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.pool: nn.Module = nn.MaxPool2d(3, 2, padding=1) if large else nn.Identity()
+        side, step = (7, 2) if large else (3, 1)
+        self.stem = nn.Conv2d(3, width, side, step, padding=side // 2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(width)
         stages, channels = [], width
         for stage, depth in enumerate(DEPTHS[kind]):
             inner = width * 2**stage
@@ -43,7 +47,7 @@ class ResNet(nn.Module):
         draw_convolutions(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.blocks(self.stem_norm(self.stem(x)).relu())
+        h = self.blocks(self.pool(self.stem_norm(self.stem(x)).relu()))
         return self.head(h.mean((2, 3)))
 
 

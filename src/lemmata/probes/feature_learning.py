@@ -1,8 +1,8 @@
 """What denoisers and classifiers learn of two orthogonal signals, and where a denoiser stands.
 
-Han, Huang, Cao, Zou 2024 (arXiv 2412.01021) compare |<w_r, mu_j>| with |<w_r, xi_i>|; here the mean over filters for a
-denoiser, whose filters serve all classes, and the largest filter of the sample's class for a classifier. Each function
-takes a snapshot of ``c`` cells and returns ``(c,)``.
+Han, Huang, Cao, Zou 2024 (arXiv 2412.01021) compare |<w_r, mu_j>| with |<w_r, xi_i>|: the mean over filters for a
+denoiser, whose filters serve all classes, or as in their figures the largest; for a classifier the largest of the
+class. Each function takes a snapshot of ``c`` cells and returns ``(c,)``.
 """
 
 from torch import Tensor
@@ -25,6 +25,21 @@ def filter_noise(snapshot: Snapshot) -> Tensor:
 def filter_ratio(snapshot: Snapshot) -> Tensor:
     """:func:`filter_signal` over :func:`filter_noise`."""
     return filter_signal(snapshot) / filter_noise(snapshot)
+
+
+def filter_signal_max(snapshot: Snapshot) -> Tensor:
+    """Mean over samples of max_r |<w_r, signal patch>|: what the paper's figures show."""
+    return snapshot.signal.abs().amax(1).mean(1)
+
+
+def filter_noise_max(snapshot: Snapshot) -> Tensor:
+    """Mean over samples of max_r |<w_r, noise patch>|."""
+    return snapshot.noise.abs().amax(1).mean(1)
+
+
+def filter_ratio_max(snapshot: Snapshot) -> Tensor:
+    """:func:`filter_signal_max` over :func:`filter_noise_max`."""
+    return filter_signal_max(snapshot) / filter_noise_max(snapshot)
 
 
 def class_signal(snapshot: Snapshot) -> Tensor:
@@ -82,6 +97,9 @@ PROBES = (
     Probe("filter_signal", filter_signal, "signal, mean |⟨w, μ⟩|"),
     Probe("filter_noise", filter_noise, "noise, mean |⟨w, ξ⟩|"),
     Probe("filter_ratio", filter_ratio, "signal over noise"),
+    Probe("filter_signal_max", filter_signal_max, "signal, max |⟨w, μ⟩|"),
+    Probe("filter_noise_max", filter_noise_max, "noise, max |⟨w, ξ⟩|"),
+    Probe("filter_ratio_max", filter_ratio_max, "signal over noise, largest neurons"),
     Probe("class_signal", class_signal, "signal, max |⟨w, μ⟩| in class"),
     Probe("class_noise", class_noise, "noise, max |⟨w, ξ⟩| in class"),
     Probe("class_ratio", class_ratio, "signal over noise"),

@@ -1,6 +1,7 @@
 """What is derived from a sweep, theory and verdicts, written beside the measurement on the same coordinates."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def annotate(
     fresh = {str(name): array for name, array in derived.variables.items() if name not in kept.coords}
     described = {name: _plain(name, array.attrs) for name, array in fresh.items()}
     added = _plain("attributes", attributes)
+    if not all(os.access(folder, os.W_OK | os.X_OK) for folder in (path, path.resolve().parent)):
+        raise PermissionError(f"cannot write {path}; give its folder the rights, or copy it to one that can be written")
     with held(path):
         _write(path, fresh, described, added)
     return open_store(path)

@@ -97,10 +97,7 @@ class Around(Body):
     @property
     def wants_scratch(self) -> bool:
         """Whether the body does."""
-        inner = (
-            self.body.wants_scratch if isinstance(self.body, Body) else "scratch" in signature(self.body.run).parameters
-        )
-        return inner and "scratch" in signature(self.run).parameters
+        return self.body.wants_scratch and "scratch" in signature(self.run).parameters
 
     def inside(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """A point as the body is given it: without what is this one's own."""

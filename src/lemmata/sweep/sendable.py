@@ -15,12 +15,11 @@ def check_sendable(body: Any) -> None:
     Raises:
         TypeError: it cannot be pickled, or holds a class or function that other processes cannot import.
     """
-    inner = getattr(body, "body", body)
     try:
         named = _Names(io.BytesIO(pickle.dumps(body)))
         named.load()
     except Exception as error:
-        raise TypeError(f"{type(inner).__name__} cannot be sent to other processes ({error}); {_REMEDY}") from error
+        raise TypeError(f"{type(body).__name__} cannot be sent to other processes ({error}); {_REMEDY}") from error
     for module, name in sorted(named.found):
         if module == "__main__":
             file = getattr(sys.modules["__main__"], "__file__", None)

@@ -1,6 +1,7 @@
 """Which chunk lies where: the checksums of a store's chunks in a list, so that one put in another's place is seen.
 
-A line of ``sums`` for each place written, with the sum of each variable's chunk; the last line of a place counts. A place whose chunks are about to be replaced has a line without sums first, so that a kill in between is no damage.
+A line of ``sums`` for each place written, with the sum of each variable's chunk; the last line of a place counts. A
+place whose chunks are about to be replaced has a line without sums first, so that a kill in between is no damage.
 """
 
 import itertools

@@ -88,7 +88,7 @@ def test_bytes_are_taken_as_they_stand_and_said_so(tmp_path):
 
 def test_a_pair_without_its_classes_is_refused(tmp_path):
     np.save(tmp_path / "mine_x.npy", np.eye(4))
-    with pytest.raises(ValueError, match="mine_y.npy"):
+    with pytest.raises(ValueError, match=r"mine_y\.npy"):
         lm.load_images(tmp_path / "mine_x.npy")
     np.savez(tmp_path / "renamed.npz", x=1)
     (tmp_path / "array.npz").write_bytes((tmp_path / "mine_x.npy").read_bytes())

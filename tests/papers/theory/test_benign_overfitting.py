@@ -35,7 +35,7 @@ def test_scales_agree_with_each_other():
     assert benign.kappa(n, signal, d, sigma_p) == pytest.approx(ratio * d * benign.snr(signal, d, sigma_p) ** 2)
     assert benign.margin_split(n, signal, d, sigma_p, 0.5) == pytest.approx(ratio)
     # v0c has the order n^(1/4) m^(-1/2) σp^(-1/2) d^(-1/4) where noise dominates: doubling n multiplies it by 2^(1/4).
-    weak = [benign.v0c(k, 0.01, d, m, sigma_p) / benign.v0c_order(k, d, m, sigma_p) for k in (30, 60, 480)]
+    weak = [benign.v0c(k, 0.01, d, m, sigma_p) / k**0.25 for k in (30, 60, 480)]
     np.testing.assert_allclose(weak, weak[0], rtol=1e-4)
 
 
@@ -98,7 +98,6 @@ def test_early_growth_rate_of_a_small_start():
 def test_growth_at_the_boundary_and_regimes():
     assert benign.output_growth(1.0, 1.0) == pytest.approx(((1 + 5**0.5) / 2) ** 0.5)
     assert benign.regime([0.005, 0.5], 0.1).tolist() == ["small", "large"]
-    assert benign.margin_from_loss(np.log1p(np.exp(-5.0))) == pytest.approx(5.0)
 
 
 # -- test error ------------------------------------------------------------------------------------------------------
@@ -163,7 +162,8 @@ def test_error_from_kappa_shapes_monotonicity_speed_and_refusals():
     np.testing.assert_allclose(
         benign.error_from_kappa(benign.kappa_at_error([0.2, 0.1, 1e-6])), [0.2, 0.1, 1e-6], rtol=0.01
     )
-    for bad in ((-1.0, 0.5), (1.0, 1.0), (np.nan, 0.5)):
+    assert np.isnan(benign.error_from_kappa(np.nan, 0.5))
+    for bad in ((-1.0, 0.5), (1.0, 1.0)):
         with pytest.raises(ValueError, match="kappa"):
             benign.error_from_kappa(*bad)
 
@@ -212,13 +212,6 @@ def test_output_limit_is_where_the_start_is_as_loud_as_the_signal():
     limit = benign.output_limit(**SETTING, init=1e-3, margin=5.0)
     rho = benign.margin_split(40, 5.0, 2000)
     assert benign.init_noise(limit, 2000, 10, 1e-3) == pytest.approx(5.0 * rho / (1 + rho))
-
-
-def test_published_orders():
-    ratios = benign.dimension_conditions(40, 5.0, 2000)
-    assert ratios == {"d / n²": 1.25, "d / (n‖μ‖²/σp²)": 2.0}
-    assert benign.error_bound(3.0, constant=1.5) == pytest.approx(np.exp(-2))
-    assert benign.polynomial_condition(40, 5.0, 2000, q=2) == pytest.approx(benign.n_snr2(40, 5.0, 2000))
 
 
 def test_formulas_keep_labelled_arrays():

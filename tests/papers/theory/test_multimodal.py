@@ -75,7 +75,7 @@ def test_parts_of_the_assumption():
     n, d = 40, 16_000_000
     large = theory.assumption_4_1(n, d, 32, (1.75 * d / n) ** 0.5, 3.0, 1.01 * n / d, 1e-9)
     assert all(part.holds for part in large), [str(part) for part in large if not part.holds]
-    with pytest.raises(ValueError, match="signal = -1.0 was asked for"):
+    with pytest.raises(ValueError, match=r"signal = -1\.0 was asked for"):
         theory.assumption_4_1(40, 1e6, 32, -1.0, 3.0, 1e-4, 1e-6)
 
 

@@ -40,20 +40,18 @@ def test_power_matrix_is_the_published_sum():
 
 
 def sampled(pairs, snr, d, correlation, seeds=4):
-    """Mean cos², λ1 and λ2 of sampled power matrices."""
+    """Mean cos² of sampled power matrices."""
     data = lm.SignalNoisePairs(pairs=pairs, d=d, signal=snr * d**0.5, correlation=correlation)
     sample = draw(lm.Run(data, lm.LinearEncoder(1)), cell_seeds(0, range(seeds)))
     first, second = (side.numpy() for side in sample.view_vectors())
-    values, vectors = np.linalg.eigh(theory.power_matrix(first, second))
-    return (vectors[:, 0, -1] ** 2).mean(), values[:, -1].mean(), values[:, -2].mean()
+    _, vectors = np.linalg.eigh(theory.power_matrix(first, second))
+    return (vectors[:, 0, -1] ** 2).mean()
 
 
 @pytest.mark.parametrize(("snr", "correlation"), [(0.1, 0.0), (0.2, 0.0), (0.3, 0.0), (0.2, 0.9)])
 def test_top_eigenpair_for_few_pairs(snr, correlation):
-    cos2, top, second = sampled(120, snr, 4000, correlation)
+    cos2 = sampled(120, snr, 4000, correlation)
     assert cos2 == pytest.approx(theory.top_alignment(120, snr, correlation), abs=0.015)
-    assert top == pytest.approx(theory.top_eigenvalue(120, snr * 4000**0.5, 4000, 1.0, correlation), rel=0.02)
-    assert second == pytest.approx(theory.noise_edge(120, 4000, 1.0, correlation), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +59,7 @@ def test_top_eigenpair_for_few_pairs(snr, correlation):
     [(150, 0.1, 500, 0.0), (150, 0.15, 500, 0.9), (250, 0.1, 2000, 0.9), (100, 0.1, 2000, 0.9), (150, 0.1, 400, 0.5)],
 )
 def test_sharp_alignment_where_the_simple_law_fails(pairs, snr, d, correlation):
-    cos2, _, _ = sampled(pairs, snr, d, correlation, seeds=8)
+    cos2 = sampled(pairs, snr, d, correlation, seeds=8)
     sharp = float(theory.sharp_alignment(pairs, snr, d, correlation))
     assert sharp == pytest.approx(cos2, abs=0.03)
     assert abs(sharp - cos2) < abs(theory.top_alignment(pairs, snr, correlation) - cos2)

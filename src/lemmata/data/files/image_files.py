@@ -20,7 +20,7 @@ import numpy as np
 from lemmata.data.files.images import Images, load_digits
 
 _NAMES = (("x", "y"), ("x_train", "y_train"), ("X", "y"), ("images", "labels"), ("data", "target"))
-_IDX_TYPES = {0x08: np.uint8, 0x09: np.int8, 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_IDX_TYPES: dict[int, Any] = {0x08: np.uint8, 0x09: np.int8, 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BYTES = 1.5
 """Pixels beyond this are not in [0, 1]."""
 _HUGE = 1e30

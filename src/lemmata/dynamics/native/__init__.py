@@ -9,9 +9,10 @@ from lemmata.dynamics.native.denoising_gd import DenoisingGD
 from lemmata.dynamics.native.info_nce_gd import InfoNCEGD
 from lemmata.dynamics.native.kernel import Kernel
 from lemmata.dynamics.native.relu_gd import ReluGD
+from lemmata.dynamics.native.simclr_gd import SimCLRGD
 from lemmata.dynamics.run import Run
 
-KERNELS: tuple[Kernel, ...] = (ReluGD(), DenoisingGD(), InfoNCEGD())
+KERNELS: tuple[Kernel, ...] = (ReluGD(), DenoisingGD(), InfoNCEGD(), SimCLRGD())
 """All there are."""
 
 

@@ -45,12 +45,14 @@ class Call:
         tensors: cells first, read or changed in place, all of the run's dtype; the kernel's last arguments, step sizes
             and the state of the ends, come after them.
         rows: filters; columns: vectors. A step costs about 2 · rows · columns² operations.
+        hand_back: called when the steps are taken, to bring what they changed into the point; not while timing.
     """
 
     sizes: tuple[int, ...]
     tensors: tuple[Tensor, ...]
     rows: int
     columns: int
+    hand_back: Callable[[], None] = lambda: None
 
 
 class Kernel(ABC):
@@ -102,6 +104,7 @@ class Kernel(ABC):
         work = 2 * len(eta) * call.rows * call.columns**2 * min(steps[1] - steps[0], _STEPS_PER_CALL)
         parts = min(len(eta), 1 + work // _WORK_PER_PART, _MOST_PARTS)
         self._train(library, call, eta, ends, steps, parts)
+        call.hand_back()
 
     def library(self, width: int) -> ctypes.CDLL | None:
         """The C code for vectors of ``width`` bytes; None if it does not compile."""

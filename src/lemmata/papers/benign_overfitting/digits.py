@@ -16,17 +16,18 @@ from matplotlib.figure import Figure
 
 from lemmata import ImageNoise, TrainingBody
 from lemmata.claims import (
+    Estimate,
     Finding,
-    NotMeasurable,
     above,
-    all_of,
     at,
     below,
     between,
     claim,
+    exponent,
     extremes,
     need,
     one_of_each,
+    threshold,
     unusable,
     usable,
 )
@@ -125,31 +126,17 @@ def harmful_at_high_noise(data: xr.Dataset) -> Finding:
     return above(0.1, error, where=where, format="test error at least {least:.2f}", expected="bounded below")
 
 
-def transition(data: xr.Dataset) -> xr.DataArray:
-    """σp at which the mean test error rises through :data:`LEVEL`, per n and v0; interpolated in log σp."""
-    error = _errors(data)
-    log_noise: Any = np.log(error.sigma_p) + 0 * error
-    above_level = error > LEVEL
-    crossing = above_level & ~above_level.shift(sigma_p=1, fill_value=True)
-    before, start = error.shift(sigma_p=1), log_noise.shift(sigma_p=1)
-    found = np.exp(start + (LEVEL - before) / (error - before) * (log_noise - start)).where(crossing)
-    return found.isel(sigma_p=crossing.argmax("sigma_p"))
+def transition(data: xr.Dataset) -> Estimate:
+    """σp at which the mean test error rises through :data:`LEVEL`, per n and v0, with its interval."""
+    need(data, n=2, sigma_p=2)
+    return threshold(usable(data).test_error, LEVEL, along="sigma_p", log=False)
 
 
 @claim("more samples bear more noise, as κ says", "derived here; κ from Kou et al. 2023")
 def transition_moves_with_n(data: xr.Dataset) -> Finding:
     """Exponent of n in the noise level at which the error crosses its level."""
-    found = transition(data)
-    slopes = []
-    for column in np.atleast_2d(found.transpose(..., "n").values):
-        seen = np.isfinite(column)
-        if seen.sum() >= 3:
-            slopes.append(np.polyfit(np.log(found.n.values[seen]), np.log(column[seen]), 1)[0])
-    if not slopes:
-        raise NotMeasurable(f"the error crosses {LEVEL} at fewer than three sample sizes")
-    measured = "exponent " + ", ".join(f"{slope:.2f}" for slope in slopes)
-    judged = [between(0.125, 0.5, float(slope)) for slope in slopes]
-    return all_of(*judged, measured=measured, expected="σp ∝ n^(1/4), as κ is fixed")
+    found = exponent(transition(data), "n")
+    return between(0.125, 0.5, found, format="exponent {:.2f}", expected="σp ∝ n^(1/4), as κ is fixed", point=True)
 
 
 CLAIMS = (setting.fits_training_data, benign_at_low_noise, harmful_at_high_noise, transition_moves_with_n)

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from lemmata import GD, Run, SignalNoise, TwoLayerCNN
-from lemmata.claims import Finding, all_of, below, claim, count_at_most, left_out, usable
+from lemmata.claims import Finding, below, claim, share_at_most, usable
 from lemmata.lab import ALL
 from lemmata.papers.benign_overfitting import theory
 
@@ -31,6 +31,8 @@ LONG: dict[str, Any] = {"m": 20, "steps": 2000}
 
 FITTED = 0.02
 """Training loss below which a network counts as fitted."""
+MAY_FAIL = 0.05
+"""Share of data sets on which it may not: what "with high probability" is held to."""
 
 
 def kappa(data: xr.Dataset) -> xr.DataArray:
@@ -55,12 +57,15 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     return {"kappa": kappa(data), "test_error_predicted": error, "norm_output_predicted": norm, "v0c": boundary}
 
 
-@claim("every network fits its training data, noise included", ABSTRACT, sizes=ALL)
+@claim("every network fits its training data, noise included, with high probability over the data", ABSTRACT, sizes=ALL)
 def fits_training_data(data: xr.Dataset) -> Finding:
-    """The largest training loss of all cells; one that diverged has not fitted either."""
+    """The largest training loss; if networks stay above, the share of data sets that have one. Lost ones do not fit."""
     loss = usable(data).train_loss
-    over = int((loss >= FITTED).sum())
-    detail = f"{over} of {loss.size} cells are above"
-    fitted = below(FITTED, loss, where="in every cell", format="largest training loss {:.4f}", expected="→ 0")
-    lost = left_out(data).mask
-    return all_of(fitted, *([count_at_most(0, lost, of="cells lost")] if lost.any() else []), detail=detail)
+    above = ~(loss < FITTED)
+    largest = f"largest training loss {float(loss.max()):.4f}"
+    if not above.any():
+        return below(FITTED, loss, where="in every network", format=largest, expected="→ 0")
+    # Networks of one seed and shape share their data along the other axes, and fail together.
+    drawn = [name for name in ("n", "d", "seed") if name in above.dims]
+    where = f"of data sets have a network above {FITTED:g}"
+    return share_at_most(MAY_FAIL, above, per=drawn, where=where, detail=largest)

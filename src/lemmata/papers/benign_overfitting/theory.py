@@ -93,11 +93,6 @@ def norm_gap(norm_hidden: Number, norm_output: Number) -> Number:
     return norm_hidden**2 - norm_output**2
 
 
-def margin_from_loss(train_loss: Number) -> Number:
-    """Λ = −log(e^loss − 1): the common margin at which every sample has this logistic loss (positive, natural log)."""
-    return -np.log(np.expm1(train_loss))
-
-
 def output_growth(v0: Number, boundary: Number) -> Number:
     """|v_T|/v0 = √((1 + √(1 + 4(v0c/v0)⁴))/2) after training to the margin that ``boundary`` was taken at.
 
@@ -271,32 +266,3 @@ def _finite_width_error(threshold: float, active: float, initial: float, m: floa
 
 
 # -- the published conditions, up to constants -----------------------------------------------------------------------
-
-
-def dimension_conditions(n: Number, signal: Number, d: Number, sigma_p: Number = 1.0) -> dict[str, Number]:
-    """How far d exceeds each of its lower bounds; the theorems ask for ratios ≥ polylog.
-
-    Published: Kou et al. (2023). Keys: ``"d / n²"`` and ``"d / (n‖μ‖²/σp²)"``.
-    """
-    return {"d / n²": d / n**2, "d / (n‖μ‖²/σp²)": d * sigma_p**2 / (n * signal**2)}
-
-
-def error_bound(kappa: Number, constant: Number = 1.0) -> Number:
-    """exp(−κ/C): upper bound on the test error where κ ≥ C. Published: Kou et al. (2023), C not specified.
-
-    Where κ ≤ C' for another unspecified constant, the test error is at least 0.1 (same source).
-    """
-    return np.exp(-kappa / constant)
-
-
-def polynomial_condition(n: Number, signal: Number, d: Number, q: Number, sigma_p: Number = 1.0) -> Number:
-    """n·SNR^q for activation ReLU^q, q > 2: benign where large, harmful where small. Published: Cao et al. (2022)."""
-    return n * snr(signal, d, sigma_p) ** q
-
-
-def v0c_order(n: Number, d: Number, m: Number, sigma_p: Number = 1.0) -> Number:
-    """n^(1/4) m^(−1/2) σp^(−1/2) d^(−1/4): the order of :func:`v0c` for n·SNR² ≪ 1, without constants. Derived here.
-
-    That a boundary between a large and a small scale exists is published (Shang et al. 2024).
-    """
-    return n**0.25 * m**-0.5 * sigma_p**-0.5 * d**-0.25

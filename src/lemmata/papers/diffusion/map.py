@@ -5,13 +5,12 @@ denoiser's ratio is at every diffusion time, is derived in ``theory.py``. Names:
 n·SNR², ``ratio`` signal over noise.
 """
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
 from lemmata.claims import (
+    Estimate,
     Finding,
     NotMeasurable,
     all_of,
@@ -21,6 +20,7 @@ from lemmata.claims import (
     claim,
     need,
     one_of_each,
+    threshold,
     within,
 )
 from lemmata.lab import ALL, Experiment, Size
@@ -55,18 +55,13 @@ def body(power: int = 2) -> Body:
     return setting.both(power)
 
 
-def border(data: xr.Dataset, quantity: str = "ratio") -> xr.DataArray:
-    """n·SNR² at which the classifier's ratio, mean of logarithms over seeds, passes 1; per n, NaN where it does not."""
+def border(data: xr.Dataset, quantity: str = "ratio") -> Estimate:
+    """n·SNR² at which the classifier's ratio, mean of logarithms over seeds, passes 1; per n, with its interval."""
     need(data, n=2, snr=2)
     cells = setting.settled(data, CLASSIFIER)
-    ratio: Any = np.log(cells[quantity])
-    ratio = ratio.mean("seed") if "seed" in ratio.dims else ratio
-    control: Any = np.log(cells.control) + 0 * ratio
-    above = ratio > 0
-    crossing = above & ~above.shift(snr=1, fill_value=True)
-    before, start = ratio.shift(snr=1), control.shift(snr=1)
-    found = np.exp(start - before / (ratio - before) * (control - start)).where(crossing)
-    return found.isel(snr=crossing.argmax("snr"), drop=True)
+    ratio = xr.apply_ufunc(np.log, cells[quantity])
+    ratio = ratio if "seed" in ratio.dims else ratio.expand_dims(seed=1)
+    return threshold(ratio, 0.0, along="snr", of=cells.control, log=False)
 
 
 @claim(
@@ -75,13 +70,13 @@ def border(data: xr.Dataset, quantity: str = "ratio") -> xr.DataArray:
 )
 def border_is_the_race(data: xr.Dataset) -> Finding:
     """Where the classifier's ratio passes 1, against where the predicted ratio does."""
-    measured, predicted = border(data), border(data, "ratio_predicted")
-    if int(measured.notnull().sum()) < 2:
+    measured, predicted = border(data), border(data, "ratio_predicted").value
+    if int(measured.value.notnull().sum()) < 2:
         raise NotMeasurable("the classifier's ratio passes 1 at fewer than two sample sizes")
     least, most = float(predicted.min()), float(predicted.max())
     return all_of(
-        between(2, 4, measured, format="n·SNR² from {least:.2f} to {most:.2f} over n"),
-        within(0.2, measured, of=predicted, relative=True, format="off the predicted by {:+.0%} at most"),
+        between(2, 4, measured, format="n·SNR² from {least:.2f} to {most:.2f} over n, worst", point=True),
+        within(0.2, measured, of=predicted, relative=True, format="×{:.2f} of the predicted at worst", point=True),
         expected=f"{least:.2f} to {most:.2f}, towards {theory.race_transition():g} for vanishing weights",
     )
 

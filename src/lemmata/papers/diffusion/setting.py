@@ -67,28 +67,35 @@ CONTROLS: Mapping[str, Any] = {
 """What takes the place of ‖μ‖ on the grid."""
 
 
-def probes(model: str) -> tuple[Probe, ...]:
-    """The measurements of :data:`QUANTITIES`, by what signal and noise mean for a model."""
+def probes(model: str, over: str = "mean") -> tuple[Probe, ...]:
+    """The measurements of :data:`QUANTITIES`, by what signal and noise mean for a model.
+
+    Args:
+        over: over the neurons of a denoiser, ``"mean"`` or ``"max"`` as in the paper's figures.
+    """
     kind = "filter" if model == DENOISER else "class"
+    largest = "_max" if model == DENOISER and over == "max" else ""
     shared = {
         "signal_learnt": ("signal", "signal |⟨w, μ⟩|"),
         "noise_learnt": ("noise", "noise |⟨w, ξ⟩|"),
         "ratio": ("ratio", "signal over noise"),
     }
     renamed = {
-        name: dataclasses.replace(SHIPPED[f"{kind}_{what}"], name=name, long_name=label)
+        name: dataclasses.replace(SHIPPED[f"{kind}_{what}{largest}"], name=name, long_name=label)
         for name, (what, label) in shared.items()
     }
     return tuple(renamed.get(name) or SHIPPED[name] for name in QUANTITIES)
 
 
-def runs(data: Any = None, *, power: int = 2, record: tuple[int, ...] | None = None) -> dict[str, Run]:
+def runs(
+    data: Any = None, *, power: int = 2, record: tuple[int, ...] | None = None, over: str = "mean"
+) -> dict[str, Run]:
     """Both trainings by model; on two signals unless ``data`` is given."""
     data = TwoSignals(n=30, d=1000, signal=5.0) if data is None else data
     record = record and tuple(step for step in record if step <= 5000)
     denoiser = Run(
         data, TiedDenoiser(20, activation=Power(power)), Denoising(0.2), GD(c=2.0, backtrack=True), steps=5000,
-        stop_gradient=CONVERGED, probes=probes(DENOISER), record=record,
+        stop_gradient=CONVERGED, probes=probes(DENOISER, over), record=record,
     )  # fmt: skip
     network = TwoLayerCNN(20, v0=1.0, activation=Power(power), train_output=False, divide_by_m=True)
     classifier = Run(
@@ -98,9 +105,9 @@ def runs(data: Any = None, *, power: int = 2, record: tuple[int, ...] | None = N
     return {DENOISER: denoiser, CLASSIFIER: classifier}
 
 
-def both(power: int = 2, record: tuple[int, ...] | None = None) -> Body:
+def both(power: int = 2, record: tuple[int, ...] | None = None, over: str = "mean") -> Body:
     """Both models on two signals, over n·SNR² or SNR."""
-    bodies = tuple((name, TrainingBody(run)) for name, run in runs(power=power, record=record).items())
+    bodies = tuple((name, TrainingBody(run)) for name, run in runs(power=power, record=record, over=over).items())
     return derived(ByAxis("model", "model", bodies), at_control, **CONTROLS)
 
 
@@ -119,6 +126,12 @@ def settings(data: xr.Dataset) -> tuple[xr.DataArray, ...]:
     return data.n, signal, data.d, data.m, data.init, data.sigma_p
 
 
+def inside_condition(data: xr.Dataset) -> xr.DataArray:
+    """Whether α_t and β_t are of constant order, as Condition 3.1 (5) of the paper asks of the diffusion time."""
+    inside = xr.apply_ufunc(theory.constant_order, data.t)
+    return inside.assign_attrs(long_name="α_t and β_t of constant order")
+
+
 def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """``control`` n·SNR², ``ratio_predicted`` by model, ``excess_predicted`` and ``early_predicted``.
 
@@ -126,7 +139,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """
     control = control_of(data)
     if int(data.power) != 2:
-        return {"control": control}
+        return {"control": control, "inside_condition": inside_condition(data)}
 
     def follow(n: Any, signal: Any, d: Any, m: Any, init: Any, sigma_p: Any, t: Any) -> tuple[Any, ...]:
         point = theory.stationary_point(n, signal, d, m, t, sigma_p)
@@ -136,7 +149,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 
     found = xr.apply_ufunc(follow, *settings(data), data.t, output_core_dims=[[], [], []])
     denoiser, classifier, excess = found
-    derived: dict[str, Any] = {"control": control}
+    derived: dict[str, Any] = {"control": control, "inside_condition": inside_condition(data)}
     if "model" in data.dims:
         by_model = [denoiser if name == DENOISER else classifier for name in data.model.values.tolist()]
         ratio = xr.concat(by_model, data.model, coords="minimal", compat="override")

@@ -25,6 +25,15 @@ MARGIN = 2.25
 """Margin at which a sample's logistic loss is 0.1."""
 
 
+def constant_order(t: ArrayLike, least: float = 0.1) -> np.ndarray:
+    """Whether alpha_t = e^-t and beta_t = sqrt(1 - e^-2t) are both of constant order, above ``least``.
+
+    Published: Condition 3.1 (5) of the paper takes them so; at t near 0 or large its theorem says nothing.
+    """
+    alpha, beta = np.exp(-np.asarray(t, float)), np.sqrt(-np.expm1(-2 * np.asarray(t, float)))
+    return (alpha > least) & (beta > least)
+
+
 def early_ratio(n_snr2: ArrayLike) -> np.ndarray:
     """Signal over noise of a denoiser that has left its start and is still small: n SNR^2 / 2. Derived here."""
     return np.asarray(n_snr2) / 2

@@ -13,7 +13,7 @@ temperature are not printed and are ours. Coloured digits go back to Arjovsky, B
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ from lemmata.dynamics.run import check_device
 from lemmata.loops.loop import Alone, Plan, Training
 from lemmata.loops.task import NetworkTask
 from lemmata.papers.multimodal import colours
+from lemmata.papers.multimodal.colour_parts import logistic_head, paint, symmetric_info_nce
 from lemmata.papers.multimodal.colours import PROTOCOLS, TESTS
 from lemmata.parameters import check, parameter
 from lemmata.status import Status
@@ -268,47 +269,3 @@ class ColourTask(NetworkTask):
         encoders: Any = self.model
         with torch.no_grad():
             return encoders["picture"](pictures)
-
-
-def paint(grey: Tensor, hue: Tensor, hues: int) -> Tensor:
-    """Pictures ``(n, 3, p)`` from grey ones ``(n, p)`` and a hue ``(n,)`` each, of a wheel of ``hues`` full colours."""
-    angle = 6 * torch.arange(hues, device=grey.device, dtype=grey.dtype) / hues
-    channel = torch.tensor([0.0, 4.0, 2.0], device=grey.device, dtype=grey.dtype)
-    wheel = ((angle.unsqueeze(1) + channel) % 6 - 3).abs().sub(1).clamp(0, 1)  # HSV at full saturation and value
-    return wheel[hue].unsqueeze(2) * grey.unsqueeze(1)
-
-
-def symmetric_info_nce(first: Tensor, second: Tensor, tau: float) -> Tensor:
-    """InfoNCE of cosine similarities, mean of both directions; row i of either is a pair. ``(b, f)`` each."""
-    logits = nn.functional.normalize(first, dim=1) @ nn.functional.normalize(second, dim=1).T / tau
-    pairs = torch.arange(len(first), device=first.device)
-    return (nn.functional.cross_entropy(logits, pairs) + nn.functional.cross_entropy(logits.T, pairs)) / 2
-
-
-def logistic_head(
-    features: Tensor, y: Tensor, classes: int, *, standardise: bool = False
-) -> Callable[[Tensor], Tensor]:
-    """Multinomial logistic regression with the penalty |w|^2 / (2n), by L-BFGS: features ``(b, f)`` -> logits.
-
-    The penalty weighs on features as they are, so directions of small variance count for little; standardised, all
-    directions count the same.
-    """
-    features = features.double()
-    centre, scale = torch.zeros_like(features[0]), torch.ones_like(features[0])
-    if standardise:
-        centre, scale = features.mean(0), features.std(0).clamp_min(1e-12)
-    linear = nn.Linear(features.shape[1], classes, dtype=torch.float64, device=features.device)
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
-    scaled = (features - centre) / scale
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(linear(scaled), y) + linear.weight.square().sum() / (2 * len(y))
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    weight, bias = linear.weight.detach(), linear.bias.detach()
-    return lambda x: ((x.double() - centre) / scale) @ weight.T + bias

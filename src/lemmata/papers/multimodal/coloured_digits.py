@@ -131,8 +131,8 @@ def accuracies(data: xr.Dataset, protocol: str | None = None) -> Figure:
     columns = part["p"].values
     columns = columns[np.unique(np.linspace(0, len(columns) - 1, min(4, len(columns))).round().astype(int))]
     title = {
-        "paper": "The paper's protocol: a tenth of the labels random, captions of digit and colour",
-        "plain": "Contrast of augmented pictures forgets the digit; captions keep it, and so does an untrained encoder",
+        "paper": "The paper's protocol: captions of colour and digit",
+        "plain": "Plain protocol: captions keep the digit, and so does an untrained encoder",
     }.get(str(protocol), "Accuracy under shifted colours")
     endings = {"": "features as they are", "_standardised": "standardised features"}
     figure, axes = new_figure(2, len(columns), title=title, width=3.8, height=2.9, sharey=True, sharex=True)

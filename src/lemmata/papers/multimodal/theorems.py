@@ -232,7 +232,7 @@ def signal_rate(data: xr.Dataset) -> Finding:
         derived_rate = np.log1p(gain * part.steps_signal / 2 * share)
         ratio = part.growth_signal.mean("seed") / derived_rate
         kept = among(ratio, data.n_snr2 >= least, f"n·SNR² ≥ {least:g}")
-        parts.append(between(0.95, 1.02, kept, unit="×", format=modality + ": ×{least:.3f} to ×{most:.3f}"))
+        parts.append(between(0.95, 1.05, kept, unit="×", format=modality + ": ×{least:.3f} to ×{most:.3f}"))
     return all_of(*parts, expected="1")
 
 

@@ -180,7 +180,7 @@ CLAIMS = (
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Both panels of the paper's figure 3, and ξ1 beside the recursion."""
     d_values = data.d.values if "d" in data.dims else [None]
-    title = "Training loss falls as k^(-1/3); the error on separated prompts much faster"
+    title = "The loss falls for all n and d; the error on separated prompts falls much faster"
     figure, axes = new_figure(2, len(d_values), title=title, width=5.6, height=3.4)
     for i, d in enumerate(d_values):
         part = (data if d is None else data.sel(d=d)).sel(step=data.step > 0)

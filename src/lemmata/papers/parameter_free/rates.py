@@ -32,7 +32,7 @@ STEP = 0.1
 OPTIMISERS = (*PAIRS, *PAIRS.values())
 SIZES = {
     "smoke": Size(data=TABLES[:1], optimiser=OPTIMISERS, tuning=(1, 2, 3, 4, 5), steps=200, seeds=2),
-    "laptop": Size(data=TABLES, optimiser=OPTIMISERS, tuning=tuple(range(7)), seeds=3),
+    "laptop": Size(data=TABLES, optimiser=OPTIMISERS, tuning=tuple(range(7)), seeds=8),
     "paper": Size(
         data=TABLES, optimiser=OPTIMISERS, tuning=tuple(range(13)), steps=20000, seeds=10, changes={"knobs": FINE}
     ),

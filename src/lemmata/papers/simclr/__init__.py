@@ -36,6 +36,27 @@ EXPERIMENTS = {
         laptop=60,
         paper=3900,
     ),
+    "simclr-regime": Entry(
+        "regime",
+        "In dimension n0⁴, where the theorem speaks, few labels do at every SNR.",
+        smoke=3,
+        laptop=60,
+        paper=9000,
+    ),
+    "simclr-residual": Entry(
+        "residual",
+        "One step of pre-training is a step of the power method, up to a residual of order σ0.",
+        smoke=2,
+        laptop=40,
+        paper=2000,
+    ),
+    "simclr-any-start": Entry(
+        "any_start",
+        "Fine-tuning does not ask who made its start: filters made by hand do as well as pre-trained ones.",
+        smoke=3,
+        laptop=60,
+        paper=9000,
+    ),
     "simclr-digits": Entry(
         "digits",
         "Handwritten digits beside noise: pre-training saves labels where direct training memorises the noise.",

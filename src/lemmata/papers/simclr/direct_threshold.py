@@ -6,7 +6,6 @@ compare pre-training with. Names: ``n`` labels, ``snr`` SNR, load n·SNR^q.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 
 from lemmata import SignalNoise
 from lemmata.claims import (
+    Estimate,
     Finding,
     NotMeasurable,
     all_of,
@@ -24,6 +24,7 @@ from lemmata.claims import (
     count_at_most,
     need,
     one_of_each,
+    threshold,
 )
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.simclr import setting, theory
@@ -62,16 +63,9 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     return found
 
 
-def load_at_half_loss(data: xr.Dataset) -> xr.DataArray:
-    """Load at which the mean test loss falls through half of log 2, per SNR; interpolated in the load's logarithm."""
-    loss: Any = setting.usable(data).test_loss.mean("seed")
-    log_load = np.log(data["load"]) + 0 * loss
-    below = loss < setting.HALF
-    crossing = below & ~below.shift(n=1, fill_value=True)
-    before, start = loss.shift(n=1), log_load.shift(n=1)
-    share = ((setting.HALF - before) / (loss - before)).where(crossing)
-    found = np.exp(start + share * (log_load - start))
-    return found.isel(n=crossing.argmax("n"), drop=True)
+def load_at_half_loss(data: xr.Dataset) -> Estimate:
+    """Load at which the mean test loss falls through half of log 2, per SNR, with its interval."""
+    return threshold(setting.usable(data).test_loss, setting.HALF, along="n", of=data["load"], log=False)
 
 
 @claim(
@@ -82,12 +76,13 @@ def load_decides(data: xr.Dataset) -> Finding:
     """Loads at which the test loss is halved."""
     need(data, n=2, snr=2, seed=2)
     found = load_at_half_loss(data)
-    if int(found.notnull().sum()) < 2:
+    missing = found.value.isnull()
+    if int((~missing).sum()) < 2:
         raise NotMeasurable("the loss falls through half of log 2 at fewer than two SNR")
     return all_of(
-        between(*BAND, found, format="n·SNR^q from {least:.2f} to {most:.2f}",
+        between(*BAND, found, format="n·SNR^q from {least:.2f} to {most:.2f}, worst", point=True,
                 expected=f"about {theory.DIRECT:g} at every SNR", detail=found),
-        count_at_most(0, found.isnull(), of="SNR without a crossing"),
+        count_at_most(0, missing, of="SNR without a crossing"),
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from lemmata.probes.shipped import named
 from lemmata.sweep import Body, Grid, Variable
 from lemmata.sweep.bodies.of_run import TrainingBody
 
-STARTS = ("simclr", "direct", "spectral", "oracle")
+STARTS = ("simclr", "direct", "spectral", "oracle", "made")
 _LATER = ("steps", "stop_loss", "c", "step_size")
 """Names that both runs have and that mean fine-tuning."""
 _HERE = ("start", "seed")
@@ -47,7 +47,9 @@ class FineTuning(Body):
         label_counts: numbers of labels, even, at least 2; a dimension of the results.
         start: where fine-tuning begins. ``"simclr"``: the pre-trained filters. ``"direct"``: the random filters.
             ``"spectral"``: their projection on the top eigenvector of the power matrix, to which pre-training tends.
-            ``"oracle"``: their projection on the signal. Projections are scaled to the level.
+            ``"oracle"``: their projection on the signal. ``"made"``: never trained, but with the coefficients that
+            pre-training gives, the random filters with their part off the signal scaled to the predicted alignment.
+            Projections and made filters are scaled to the level.
 
     Raises:
         ValueError: for an unknown start, labels fewer than the classes or not balanced, or networks that do not fit.
@@ -245,6 +247,12 @@ class FineTuning(Body):
             direction = (read * sample.true_labels.unsqueeze(1)).mean(2)
         direction = direction / direction.norm(dim=1, keepdim=True)
         filters = (random @ direction.unsqueeze(2)) * direction.unsqueeze(1)
+        if self.start == "made":
+            off = random - filters
+            snr = pre.value("signal") / (pre.value("sigma_p") * torch.as_tensor(pre.value("d")) ** 0.5)
+            cos2 = theory.top_alignment(pre.value("pairs"), snr, pre.value("correlation"))
+            share = filters.square().sum((1, 2)) / off.square().sum((1, 2)) * (1 - cos2) / cos2
+            filters = filters + off * per_cell(share.sqrt(), off)
         size = sample.signal.read(filters @ sample.vectors.mT).abs().mean((1, 2))
         assert pre.until is not None
         return filters * per_cell(pre.until.level / size, filters)

@@ -50,14 +50,14 @@ def fine_tuning_step(*, m: int) -> dict[str, float]:
 
 
 def training(
-    labels: tuple[int, ...],
-    power: float = 3.0,
-    steps: int = 3000,
-    *,
-    level: float = 0.5,
-    init: float = 1e-4,
+    labels: tuple[int, ...], power: float = 3.0, steps: int = 3000, *, level: float = 0.5, init: float = 1e-4
 ) -> Body:
     """Pre-training and fine-tuning of every cell, over the SNR."""
+    return derived(both(labels, power, steps, level=level, init=init), at_snr, snr=SNR)
+
+
+def both(labels: tuple[int, ...], power: float, steps: int, *, level: float, init: float) -> FineTuning:
+    """Pre-training to a level, and then fine-tuning with every number of labels."""
     pretraining = Run(
         SignalNoisePairs(pairs=250, d=2000, signal=1.0),
         LinearEncoder(20, init=init),
@@ -68,7 +68,7 @@ def training(
         probes=PRETRAINING_PROBES,
     )
     finetuning = network_training(SignalNoise(n=2, d=2000, signal=1.0), 20, power, 1e-3, steps)
-    return derived(FineTuning(pretraining, finetuning, labels), at_snr, snr=SNR)
+    return FineTuning(pretraining, finetuning, labels)
 
 
 def network_training(data: Any, m: int, power: float, init: float, steps: int) -> Run:

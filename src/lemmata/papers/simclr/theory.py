@@ -136,28 +136,6 @@ def _where_changes(holds: Callable[[NDArray], NDArray], end: NDArray) -> NDArray
     return low
 
 
-def top_eigenvalue(
-    pairs: Number,
-    signal: Number,
-    d: Number,
-    sigma_p: Number = 1.0,
-    correlation: Number = 0.0,
-    temperature: Number = 1.0,
-) -> Number:
-    """λ1 = (2‖μ‖² + (1 + c)σp²d/n0)/τ, for d ≫ n0. Derived here."""
-    return (2 * signal**2 + (1 + correlation) * sigma_p**2 * d / pairs) / temperature
-
-
-def noise_edge(
-    pairs: Number, d: Number, sigma_p: Number = 1.0, correlation: Number = 0.0, temperature: Number = 1.0
-) -> Number:
-    """(1 + c)(σp²d/n0)(1 + 2√(n0/d))/τ: the largest of the eigenvalues that carry no signal. Derived here.
-
-    Signal and noise separate where λ1 exceeds this, 2n0·SNR² ≳ 2(1 + c)√(n0/d).
-    """
-    return (1 + correlation) * sigma_p**2 * d / pairs * (1 + 2 * (pairs / d) ** 0.5) / temperature
-
-
 def growth_steps(level: Number, init: Number, signal: Number, cos2: Number = 1.0, rate: Number = 0.2) -> Number:
     """Steps until mean_r |⟨w_r, μ⟩| = ``level``: ln(level/(σ0‖μ‖cos·√(2/π)))/ln(1 + rate). Derived here.
 
@@ -193,6 +171,26 @@ def warn_unless_superquadratic(q: Number) -> None:
             "for q > 2, so the label thresholds do not apply",
             stacklevel=3,
         )
+
+
+def pairs_sufficient(snr: Number) -> Number:
+    """n0 from which Condition 4.1 holds, up to constants and logarithms: max{SNR^-2, 1}. Published, sufficient only."""
+    return np.maximum(np.asarray(snr, float) ** -2, 1.0)
+
+
+def dimension_sufficient(pairs: Number) -> Number:
+    """d from which Condition 4.1 holds, up to a constant and logarithms: n0^4. Published."""
+    return np.asarray(pairs, float) ** 4
+
+
+def loss_bound(labels: Number, epsilon: Number, rate: Number) -> Number:
+    """6 epsilon + exp(-rate n^2), at some iterate with training loss epsilon. Published: Theorem 4.2; rate unknown."""
+    return 6 * epsilon + np.exp(-rate * labels**2)
+
+
+def growth_rate(signal: Number, step_size: Number, temperature: Number = 1.0) -> Number:
+    """lambda_1 = (2 eta/tau) |mu|^2 (1 + o(1)), by which the signal grows a step. Published: Lemma 5.2."""
+    return 2 * step_size / temperature * signal**2
 
 
 def labels_direct(snr: Number, q: Number = 3.0, constant: float = DIRECT) -> Number:

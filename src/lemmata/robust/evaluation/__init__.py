@@ -1,0 +1,1 @@
+"""How robust a network is, attack by attack and class by class."""

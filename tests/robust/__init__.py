@@ -1,0 +1,1 @@
+"""Attacks, methods and evaluation of the room ``robust``."""
