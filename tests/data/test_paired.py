@@ -44,7 +44,7 @@ def test_compressed_and_explicit_have_one_law(modality, noise):
 
 
 def test_augmented_view_is_the_noise_and_more():
-    sample = draw(sigma_aug=0.5, d=400)
+    sample = draw(sigma_aug=0.5, d=400, noise="orthogonal")
     xi, view = sample.vectors[:, 0, 1:5], sample.vectors[:, 0, 5:]
     assert abs(((view - xi).square().sum(-1).mean() / (0.25 * 399)).item() - 1) < 0.01
     assert ((view - xi) * xi).sum(-1).mean().abs() < 1.0
@@ -52,7 +52,7 @@ def test_augmented_view_is_the_noise_and_more():
 
 
 def test_second_modality_has_its_own_sizes():
-    sample = draw(modality="multi", d=300, d2=1200, sigma_p2=0.5, signal_ratio=3.0)
+    sample = draw(modality="multi", d=300, d2=1200, sigma_p2=0.5, signal_ratio=3.0, noise="orthogonal")
     squared = sample.vectors.square().sum(-1).mean(0)
     assert torch.allclose(squared[:, 0], torch.tensor([4.0, 36.0], dtype=torch.float64))
     assert torch.allclose(squared[:, 1:].mean(1), torch.tensor([299.0, 0.25 * 1199], dtype=torch.float64), rtol=0.01)
@@ -67,6 +67,7 @@ def test_dimension_may_be_huge_and_differ_by_cell():
     sample = draw(seeds=seeds, d=d, modality="multi")
     lengths = sample.vectors[:, 0, 1:].square().sum(-1).mean(1)
     assert torch.allclose(lengths, d - 1, rtol=0.15)
+    assert torch.equal(sample.dimensions, torch.stack([d, d], 1))
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])

@@ -45,7 +45,7 @@ def test_training_is_what_anyone_would_write(modality, negatives, options):
 
 def test_fresh_augmentation_has_the_law_of_explicit_draws():
     """<w_r, eps> from Q against eps drawn in the space of the vectors: the same covariance, off the signal."""
-    data = PairedSignalNoise(n=400, d=400, signal=3.0, sigma_aug=0.7)
+    data = PairedSignalNoise(n=400, d=400, signal=3.0, sigma_aug=0.7, noise="orthogonal")
     run = lm.Run(data, PatchEncoder(3, init=1.0), InfoNCE(augmentation="fresh"), engine="gram")
     sample = sampled(run, 2)
     W = sample.filters[:, 0]

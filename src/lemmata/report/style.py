@@ -49,15 +49,21 @@ styled = rc_context(RC)
 
 
 def axis_label(array: xr.DataArray) -> str:
-    """``long_name (units)`` of an array or coordinate; its name stands in for a missing long name."""
-    name = str(array.attrs.get("long_name") or array.name or "")
-    units = str(array.attrs.get("units") or "")
-    return f"{name} ({units})" if units not in ("", "1") else name
+    """``long_name (units)`` of an array or coordinate; its name stands in for a missing long name.
+
+    Units that the name says already, as in "training samples n", are not said again.
+    """
+    name, units = _name(array), str(array.attrs.get("units") or "")
+    return name if units in ("", "1") or units in name else f"{name} ({units})"
 
 
 def value_label(coordinate: xr.DataArray, value: Any) -> str:
     """``n = 20`` for a number; a word speaks for itself."""
-    return str(value) if isinstance(value, str) else f"{axis_label(coordinate)} = {value:g}"
+    return str(value) if isinstance(value, str) else f"{_name(coordinate)} = {value:g}"
+
+
+def _name(array: xr.DataArray) -> str:
+    return str(array.attrs.get("long_name") or array.name or "")
 
 
 @styled

@@ -103,8 +103,8 @@ def attend_factored(
         bias = None if times is None else times.log().view(prompts, 1, 1, n)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=_with_causal(bias, n, causal, q))
     else:
-        scores = (q.flatten(0, 1) @ k.flatten(0, 1).transpose(1, 2)).view(prompts, kind.heads, n, n) / math.sqrt(width)
-        a = attention_weights(kind.kind, scores, times, causal)
+        scores = (q.flatten(0, 1) @ k.flatten(0, 1).transpose(1, 2)).view(prompts, kind.heads, n, n)
+        a = attention_weights(kind.kind, scores, times, causal, width**-0.5)
         if trace is not None:
             trace.attention.append(a.view(c, -1, kind.heads, n, n))
         out = torch.bmm(a.flatten(0, 1), v.flatten(0, 1)).view(prompts, kind.heads, n, width)
@@ -134,22 +134,24 @@ def attend_merged(
     return torch.bmm(read, on_top(weights[f"{layer}.value"]))
 
 
-def attention_weights(kind: Kind, scores: Tensor, times: Tensor | None, causal: bool) -> Tensor:
+def attention_weights(kind: Kind, scores: Tensor, times: Tensor | None, causal: bool, scale: float = 1.0) -> Tensor:
     """What scores ``(c b, heads, i, n)`` of queries i against keys become; every query is one of the last i tokens.
 
     Softmax counts a token ``times`` times by adding the logarithm; the others multiply by it and divide by the number
-    of tokens that a query may read.
+    of tokens that a query may read. Scores are multiplied by ``scale``, which passes through a ReLU.
     """
     queries, n = scores.shape[-2:]
     bias = None if times is None else times.log().view(-1, 1, 1, n)
     if kind == "softmax":
-        bias = _with_causal(bias, n, causal, scores)
+        scores, bias = scores if scale == 1 else scores * scale, _with_causal(bias, n, causal, scores)
         return (scores if bias is None else scores + bias[..., -queries:, :] if causal else scores + bias).softmax(-1)
     a = torch.relu(scores) if kind == "relu" else scores
+    if times is None and not causal:
+        return a * (scale / n)
     weight = scores.new_ones(1, 1, 1, n) if times is None else times.view(-1, 1, 1, n)
     if causal:
         weight = weight * torch.ones(n, n, dtype=scores.dtype, device=scores.device).tril()[-queries:]
-    return a * (weight / weight.sum(-1, keepdim=True))
+    return a * (scale * weight / weight.sum(-1, keepdim=True))
 
 
 def side_by_side(matrices: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ SIZES = {
         particles=(2, 4), layers=2, reference_layers=2, reference_particles=8,
         seeds=2, changes={"times": (0.0, 1.0)},
     ),
-    "laptop": Size(parametrisation=_WEIGHTS, parts=_PARTS, particles=(2, 4, 8, 16, 32), block=(0, 1, 2, 3), seeds=8),
+    "laptop": Size(parametrisation=_WEIGHTS, parts=_PARTS, particles=(2, 4, 8, 16, 32), block=(0, 1, 2, 3), seeds=16),
     "paper": Size(
         parametrisation=_WEIGHTS, parts=_PARTS, particles=(2, 4, 8, 16, 32, 64, 128), block=(0, 1, 2, 3),
         reference_particles=1024, seeds=32,
@@ -66,11 +66,11 @@ def lazy_hardly_moves(data: xr.Dataset) -> Finding:
 
 @claim("with standard weights the same step is too long for wide networks", setting.DERIVED)
 def standard_diverges(data: xr.Dataset) -> Finding:
-    """Share of networks of the largest width whose risk ended above where it started."""
-    need(data, particles=2)
-    own = at(data, parametrisation="standard").isel(particles=-1).risk
-    worse = ~(own.isel(time=-1) < own.isel(time=0))
-    return at_least(0.9, float(worse.mean()), expected="all", format="{:.0%} of them")
+    """Share of references, the widest networks, whose risk ended above where it started or is no number."""
+    need(data, seed=2)
+    risk = at(data, parametrisation="standard").isel(particles=-1).reference_risk
+    worse = ~(risk.isel(time=-1) < risk.isel(time=0))
+    return at_least(0.9, float(worse.mean()), expected="all", format="{:.0%} of the references")
 
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:

@@ -267,9 +267,22 @@ def multi_error(data: xr.Dataset) -> Finding:
     return at_most(0.1, together(data, "multi", "error_theory"), format="{most:.3f}", expected="o(1)", detail=detail)
 
 
+@claim(
+    "at a test signal ⟨ν, μ⟩ = ‖μ‖²d^(−1/4) one modality errs and two do not", "derived here, in place of 4.2 and 4.3"
+)
+def errors_differ_between(data: xr.Dataset) -> Finding:
+    """Errors of the best head at n·SNR² = 1, inside the window of the rates."""
+    one, two = (at(end(data, name), n_snr2=1.0).error_between.mean("seed") for name in MODALITIES)
+    return all_of(
+        above(0.1, one, format="one {least:.3f} or more"),
+        below(0.1, two, format="two {most:.4f} or less"),
+        expected="Θ(1) and o(1)",
+    )
+
+
 CLAIMS = (
     setting.both_fit, single_memorises, multi_learns, window, loser_is_bounded, winner_is_bounded,
-    signal_rate, saturates, single_error, multi_error,
+    signal_rate, saturates, single_error, multi_error, errors_differ_between,
 )  # fmt: skip
 
 
@@ -293,6 +306,9 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
                 log="xy" if name == "signal_over_noise" else "x", theory=theory_of, theory_label="the proofs' bound",
                 legend=ax is line[-1], title=f"{label}, {head}".strip(", "),
             )  # fmt: skip
+            ticks = shown.n_snr2.values[:: max(1, shown.sizes["n_snr2"] // 5)]
+            ax.set_xticks(ticks, [f"{x:.3g}" for x in ticks])
+            ax.set_xticks([], minor=True)
         line[0].axhline(1, color="0.6", lw=0.8, zorder=1)
         line[0].axvspan(theory.MULTI_AT_LEAST, theory.SINGLE_AT_MOST, color="0.8", zorder=0)
     return {"theorems": figure}

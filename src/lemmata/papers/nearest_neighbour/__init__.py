@@ -40,7 +40,7 @@ EXPERIMENTS = {
         "steps",
         "Which step sizes keep the matrix in its two-parameter family; which start it takes does not matter.",
         smoke=2,
-        laptop=30,
+        laptop=50,
         paper=600,
     ),
     "nearest-neighbour-shifts": Entry(
@@ -54,7 +54,7 @@ EXPERIMENTS = {
         "digits",
         "Trained on random points, tested on handwritten digits: it says what scikit-learn's 1-NN says.",
         smoke=3,
-        laptop=30,
+        laptop=50,
         paper=600,
     ),
     "nearest-neighbour-sphere": Entry(

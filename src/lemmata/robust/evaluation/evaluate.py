@@ -92,39 +92,45 @@ def evaluate_robust(
     """
     chosen = _chosen(attacks, eps, norm, autoattack, seed)
     device = next((p.device for p in model.parameters()), torch.device("cpu")) if device is None else device
-    right: dict[str, list[Tensor]] = defaultdict(list)
+    hits: dict[str, list[Tensor]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
     labels, classes = [], 0
     for batch in loader:
         x, y = batch[0].to(device), batch[1].to(device)
-        check_shapes(x, y)
-        check_extremes(extremes(x, y), None)
-        union = torch.ones_like(y, dtype=torch.bool)
-        for name, attack in {"clean": None, **chosen}.items():
-            started = time.perf_counter()
-            images = x if attack is None else attack(model, x, y)
-            _stays_inside(name, images, x, eps, norm)
-            with torch.no_grad(), in_eval_mode(model):
-                logits = check_logits(model(images), len(x), None)
-            classes = logits.shape[1]
-            check_extremes(extremes(x, y), classes)
-            hit = ~errs(logits, y)
-            union = union & hit
-            right[name].append(hit.cpu())  # waits for the device, so that the time is the attack's
-            seconds[name] += time.perf_counter() - started
-        right["union"].append(union.cpu())
+        right, classes = _judge(model, x, y, chosen, (eps, norm), seconds)
+        for name, hit in {**right, "union": torch.stack(list(right.values())).all(0)}.items():
+            hits[name].append(hit)
         labels.append(y.cpu())
     if not labels:
         raise ValueError("the loader gave no batch to evaluate on; give one that holds samples.")
     settings = {"eps": round(eps, 6), "norm": norm, "mode": "eval", "seed": seed}
-    return _report(
-        {name: torch.cat(hits) for name, hits in right.items()},
-        torch.cat(labels),
-        classes,
-        per_class,
-        dict(seconds),
-        settings,
-    )
+    found = {name: torch.cat(parts) for name, parts in hits.items()}
+    return _report(found, torch.cat(labels), classes, per_class, dict(seconds), settings)
+
+
+def _judge(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    attacks: Mapping[str, Attack],
+    ball: tuple[float, str],
+    seconds: dict[str, float],
+) -> tuple[dict[str, Tensor], int]:
+    """Which samples of a batch are right clean and under each attack ``(n,)``, and how many classes there are."""
+    check_shapes(x, y)
+    check_extremes(extremes(x, y), None)
+    right, classes = {}, 0
+    for name, attack in {"clean": None, **attacks}.items():
+        started = time.perf_counter()
+        images = x if attack is None else attack(model, x, y)
+        _stays_inside(name, images, x, *ball)
+        with torch.no_grad(), in_eval_mode(model):
+            logits = check_logits(model(images), len(x), None)
+        classes = logits.shape[1]
+        check_extremes(extremes(x, y), classes)
+        right[name] = (~errs(logits, y)).cpu()  # waits for the device, so that the time is the attack's
+        seconds[name] += time.perf_counter() - started
+    return right, classes
 
 
 def _chosen(
