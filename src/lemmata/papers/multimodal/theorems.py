@@ -99,7 +99,8 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Growth per step measured and bounded by the proofs, signal over noise, lengths at the end of training."""
     found: dict[str, Any] = {}
     for name in ("signal", "noise"):
-        logarithm: Any = np.log(data[f"encoder_{name}"].sel(step=list(EARLY)))
+        early = data[f"encoder_{name}"].sel(step=list(EARLY))
+        logarithm: Any = np.log(early.where(early > 0))
         grown = (logarithm.diff("step") / np.diff(EARLY)[0]).max("step")
         found[f"growth_{name}"] = grown.assign_attrs(long_name=f"growth of the {name} per step", units="1")
     ratio = (data.encoder_signal / data.encoder_noise).isel(step=-1)
