@@ -101,8 +101,10 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     for name in ("signal", "noise"):
         early = data[f"encoder_{name}"].sel(step=data.step <= EARLY[-1])
         logarithm: Any = np.log(early.where(early > 0))
-        grown = (logarithm.diff("step") / early.step.diff("step")).max("step")
-        grown = grown if early.sizes["step"] > 1 else early.isel(step=0, drop=True) * np.nan
+        if early.sizes["step"] > 1:
+            grown = (logarithm.diff("step") / early.step.diff("step")).max("step")
+        else:
+            grown = early.isel(step=0, drop=True) * np.nan
         found[f"growth_{name}"] = grown.assign_attrs(long_name=f"growth of the {name} per step", units="1")
     ratio = (data.encoder_signal / data.encoder_noise).isel(step=-1)
     found["signal_over_noise"] = ratio.assign_attrs(long_name="signal over noise learnt", units="1")
