@@ -1,4 +1,4 @@
-"""The paper's model against a plain simulation in R^d, within seed noise: an independent one's two settings, two more."""
+"""The paper's model against a plain simulation in R^d, within seed noise: at an independent simulation's two settings and two more."""
 
 import pytest
 import torch
