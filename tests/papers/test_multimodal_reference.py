@@ -1,4 +1,4 @@
-"""The paper's model against a plain simulation in R^d, within seed noise: at an independent simulation's two settings and two more."""
+"""The paper's model against a plain simulation in R^d, within seed noise, and against another one's numbers."""
 
 import pytest
 import torch
