@@ -1,4 +1,4 @@
-"""The paper's model against a plain simulation in R^d, within seed noise: an independent one's settings, two more."""
+"""The paper's model against a plain simulation in R^d, within seed noise, and against another one's numbers."""
 
 import pytest
 import torch

@@ -99,8 +99,12 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Growth per step measured and bounded by the proofs, signal over noise, lengths at the end of training."""
     found: dict[str, Any] = {}
     for name in ("signal", "noise"):
-        logarithm: Any = np.log(data[f"encoder_{name}"].sel(step=list(EARLY)))
-        grown = (logarithm.diff("step") / np.diff(EARLY)[0]).max("step")
+        early = data[f"encoder_{name}"].sel(step=data.step <= EARLY[-1])
+        logarithm: Any = np.log(early.where(early > 0))
+        if early.sizes["step"] > 1:
+            grown = (logarithm.diff("step") / early.step.diff("step")).max("step")
+        else:
+            grown = early.isel(step=0, drop=True) * np.nan
         found[f"growth_{name}"] = grown.assign_attrs(long_name=f"growth of the {name} per step", units="1")
     ratio = (data.encoder_signal / data.encoder_noise).isel(step=-1)
     found["signal_over_noise"] = ratio.assign_attrs(long_name="signal over noise learnt", units="1")
