@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from lemmata.lab.find import find
 from lemmata.sweep import sweep
@@ -21,6 +20,6 @@ def test_claims_of_a_run_without_a_usable_cell(name, status):
     with np.errstate(all="ignore"):
         data = data.assign(dict(experiment.predict(data)))
     for claim in experiment.claims:
-        verdict = claim.check(xr.Dataset(data), "laptop")
+        verdict = claim.check(data, "laptop")
         assert verdict.holds is not True, verdict
         assert verdict.measured or verdict.detail
