@@ -12,7 +12,16 @@ from lemmata.sweep.format import PROVENANCE
 from tests.sweep.bodies import Toy
 
 GRID = Grid.of(n=(10, 20), signal=(0.5, 1.0), seed=range(2))
-LOST = object()
+
+
+class _Lost:
+    """Stands for what is taken away; its text is the same in every process."""
+
+    def __repr__(self):
+        return "lost"
+
+
+LOST = _Lost()
 VALUES = {"lost": LOST, "null": None, "a list": [], "a dictionary": {}, "a number": 7, "a word": "x", "cut": "cut"}
 
 

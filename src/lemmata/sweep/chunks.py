@@ -44,6 +44,8 @@ def bad_chunks(path: Path, grid: Cells, record: dict[str, Any]) -> Iterator[Bad]
         record: the attribute ``sweep``.
     """
     done: Any = zarr.open_array(path / "done", mode="r")
+    if "chunk" not in record:
+        raise ValueError(f"{path} was written by an unfinished version of Lemmata; remove it and run again")
     shape, known = record["chunk"], read_sums(path)
     sides = [
         [range(start, min(start + step, size)) for start in range(0, size, step)]

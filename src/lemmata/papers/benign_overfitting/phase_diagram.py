@@ -177,9 +177,7 @@ def collapse(data: xr.Dataset) -> Figure:
     """Test error against κ: all sample sizes near one curve."""
     chosen, note = one_of_each(data, "v0", "n", "signal")
     scales = extremes(chosen, "v0")
-    figure, axes = new_figure(
-        1, len(scales), title="Against κ, all sample sizes fall near one curve" + note, sharey=True
-    )
+    figure, axes = new_figure(1, len(scales), title="Against κ, sample sizes fall near one curve" + note, sharey=True)
     for ax, v0 in zip(axes[0], scales):
         part = at(chosen, v0=v0)
         error, kappa = seed_interval(part.test_error)["mean"], setting.kappa(part)
