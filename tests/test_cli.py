@@ -203,3 +203,9 @@ def test_new_writes_an_experiment_that_runs_as_it_is(tmp_path, capsys):
     assert "already there" in refusal(capsys, "new", "my_first")
     assert "lower case" in refusal(capsys, "new", "My Experiment")
     sys.modules.pop("my_first", None)
+
+
+def test_workers_find_the_classes_of_a_users_file(tmp_path):
+    assert lemmata(*RUN, "--size", "smoke", "--executor", "processes", "--out", "spread") == 0
+    assert lemmata(*RUN, "--size", "smoke", "--out", "here") == 0
+    xr.testing.assert_equal(stored(tmp_path / "spread").growth, stored(tmp_path / "here").growth)

@@ -34,6 +34,7 @@ _FIXED = ("n", "record")
 _NAMES = {"direct_init": "init"}
 """What a parameter is called in its run."""
 DIRECT_INIT = "filter scale at the start of direct training"
+LEVEL = "signal mean |⟨w, μ⟩| at which pre-training ends, a"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class FineTuning(Body):
         start = Parameter("start of fine-tuning", str, choices=STARTS)
         found = {"start": start, "direct_init": dataclasses.replace(second["init"], label=DIRECT_INIT)}
         found |= {name: says for name, says in first.items() if name not in _LATER}
+        # Pre-training ends at a level of a mean of absolute values.
+        found["level"] = dataclasses.replace(first["level"], label=LEVEL, above=0, scale="log")
         return found | {name: says for name, says in second.items() if name not in found and name not in _FIXED}
 
     def value(self, name: str) -> Any:
