@@ -52,7 +52,7 @@ EXPERIMENTS = {
     ),
     "simclr-any-start": Entry(
         "any_start",
-        "Fine-tuning does not ask who made its start: filters made by hand do as well as pre-trained ones.",
+        "Fine-tuning from filters made by hand, with the coefficients of pre-training, beside pre-trained ones.",
         smoke=3,
         laptop=60,
         paper=9000,

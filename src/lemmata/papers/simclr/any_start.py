@@ -42,7 +42,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Test loss against labels, a curve for each start."""
     chosen, note = one_of_each(data, "start", "snr", "labels")
     values = chosen.snr.values.tolist() if chosen.snr.ndim else [None]
-    title = "Fine-tuning does not ask who made its start" + note
+    title = "Fine-tuning from pre-trained filters and from filters made by hand" + note
     figure, axes = new_figure(1, len(values), title=title, width=3.9, height=3.2, sharey=True)
     hue = "start" if "start" in chosen.dims else None
     for ax, snr in zip(axes[0], values):
@@ -50,6 +50,8 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
         heading = "" if snr is None else f"SNR = {snr:g}"
         curves(ax, part.test_loss, "labels", hue, log="x", title=heading, legend=ax is axes[0, -1])
         ax.set_xlabel("labels n")
+        ax.set_xticks(chosen.labels.values, [str(n) for n in chosen.labels.values])
+        ax.set_xticks([], minor=True)
     return {"any_start": figure}
 
 

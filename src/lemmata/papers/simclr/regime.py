@@ -84,6 +84,8 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     hue = "snr" if "snr" in chosen.dims else None
     curves(axes[0, 0], chosen.test_loss_best, "labels", hue, log="xy", title="d = n₀⁴, n₀·SNR² fixed; best iterate")
     axes[0, 0].set_xlabel("labels n")
+    axes[0, 0].set_xticks(chosen.labels.values, [str(n) for n in chosen.labels.values])
+    axes[0, 0].set_xticks([], minor=True)
     return {"regime": figure}
 
 
