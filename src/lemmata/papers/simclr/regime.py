@@ -60,7 +60,7 @@ def labels_do_not_grow(data: xr.Dataset) -> Finding:
 def loss_is_bounded(data: xr.Dataset) -> Finding:
     """c from the smallest number of labels of the worst SNR; the bound must then hold at all larger ones."""
     need(data, labels=2)
-    best = setting.usable(data).test_loss_best.mean("seed")
+    best = setting.usable(data, loss=None).test_loss_best.mean("seed")  # with two labels not every cell fits
     first = best.isel(labels=0)
     excess = float((first - 6 * setting.LOSS_AT_END).max())
     rate = -np.log(max(excess, 1e-6)) / float(first.labels) ** 2
