@@ -6,6 +6,7 @@ A predicate is a function dataset → :class:`Finding`; ``@claim("statement", "s
 """
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
@@ -82,6 +83,8 @@ class Claim:
                     finding = self.predicate(dataset)
             except NotMeasurable as reason:
                 finding = Finding(holds=None, detail=str(reason))
+            except KeyError as missing:
+                finding = Finding(holds=None, detail=not_run(missing))
             finally:
                 _NOTES.reset(collecting)
         said = [text for text in dict.fromkeys(notes) if text not in finding.detail]
@@ -116,6 +119,14 @@ def claim(
         return Claim(own, statement, source, predicate, tuple(sizes), known)
 
     return made
+
+
+def not_run(missing: KeyError) -> str:
+    """What a selection by label did not find, as a sentence; any other KeyError is a mistake and is raised again."""
+    found = re.search(r"not all values found in index '(\w+)'", str(missing))
+    if found is None:
+        raise missing
+    return f"needs values of {found[1]} that are not among those run"
 
 
 def note(text: str) -> None:

@@ -8,10 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata.claims import NotMeasurable, Verdict, verdicts_to_json
+from lemmata.claims import NotMeasurable, Verdict, not_run, verdicts_to_json
 from lemmata.lab.card import Card
 from lemmata.lab.cards import card, card_of_file
 from lemmata.lab.experiment import Experiment
@@ -25,7 +26,9 @@ DATA = "data.zarr"
 
 def conclusions(experiment: Experiment, dataset: xr.Dataset, size: str | None) -> tuple[xr.Dataset, list[Verdict]]:
     """The dataset with its predictions, and the verdict on every claim; nothing is written."""
-    predicted = xr.Dataset(dict(experiment.predict(dataset)))
+    # Cells that diverged are NaN, and so is what follows from them; numpy's warnings of it say nothing new.
+    with np.errstate(all="ignore"):
+        predicted = xr.Dataset(dict(experiment.predict(dataset)))
     # What was measured is never replaced by a prediction of the same name.
     merged = dataset.merge(predicted, compat="override", combine_attrs="override")
     return merged, [claim.check(merged, size) for claim in experiment.claims]
@@ -37,6 +40,8 @@ def drawn(experiment: Experiment, dataset: xr.Dataset) -> dict[str, Figure]:
         return dict(experiment.figures(dataset))
     except NotMeasurable as reason:
         return {"nothing_to_draw": figure_that_says(f"nothing to draw: {reason}")}
+    except KeyError as missing:
+        return {"nothing_to_draw": figure_that_says(f"nothing to draw: {not_run(missing)}")}
 
 
 def conclude(experiment: Experiment, size: str, folder: str | Path) -> tuple[xr.Dataset, list[Verdict]]:

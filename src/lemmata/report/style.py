@@ -88,10 +88,15 @@ def log_scales(ax: Axes, log: str) -> None:
     points = [np.broadcast_arrays(*(np.asarray(part, float) for part in line.get_data())) for line in ax.lines]
     shown = [[part[np.isfinite(x) & np.isfinite(y)] for part in (x, y)] for x, y in points]
     for name in log:
-        if any((values["xy".index(name)] > 0).any() for values in shown):
-            getattr(ax, f"set_{name}scale")("log")
-        else:
+        positive = np.concatenate([values["xy".index(name)] for values in shown] or [np.zeros(0)])
+        positive = positive[positive > 0]
+        if not positive.size:
             say(ax, "no positive value to show")
+            continue
+        getattr(ax, f"set_{name}scale")("log")
+        low, high = getattr(ax, f"get_{name}lim")()
+        if not 0 < low < high < np.inf:  # bands of missing values reach to where no logarithm is
+            getattr(ax, f"set_{name}lim")(positive.min() / 2, positive.max() * 2)
 
 
 def say(ax: Axes, text: str) -> None:

@@ -42,7 +42,7 @@ def test_power_matrix_is_the_published_sum():
 def sampled(pairs, snr, d, correlation, seeds=4):
     """Mean cos² of sampled power matrices."""
     data = lm.SignalNoisePairs(pairs=pairs, d=d, signal=snr * d**0.5, correlation=correlation)
-    sample = draw(lm.Run(data, lm.LinearEncoder(1)), cell_seeds(0, range(seeds)))
+    sample = draw(lm.Run(data, lm.LinearEncoder(1), lm.SimCLR()), cell_seeds(0, range(seeds)))
     first, second = (side.numpy() for side in sample.view_vectors())
     _, vectors = np.linalg.eigh(theory.power_matrix(first, second))
     return (vectors[:, 0, -1] ** 2).mean()
@@ -89,10 +89,10 @@ def test_growth_time_is_that_of_training():
 
 
 def test_two_class_floor_bounds_encoders_without_noise():
-    sample = draw(lm.Run(PAIRS, lm.LinearEncoder(1)), cell_seeds(0, (0,)))
+    sample = draw(lm.Run(PAIRS, lm.LinearEncoder(1), lm.SimCLR()), cell_seeds(0, (0,)))
     pure = dataclasses.replace(sample, vectors=sample.vectors * (torch.arange(1 + 2 * 9) == 0).unsqueeze(1))
     filters = 100 * torch.eye(pure.vectors.shape[-1], dtype=torch.float64)[:1].expand(1, 2, -1)
-    still = lm.Run(PAIRS, lm.LinearEncoder(1), lm.SimCLR(), lm.GD(step_size=1e-300), steps=1)
+    still = lm.Run(PAIRS, lm.LinearEncoder(1), lm.SimCLR(), lm.GD(step_size=1e-30), steps=1)
     loss = lm.train(still, (0,), sample=dataclasses.replace(pure, filters=filters)).final.loss.item()
     same_class = [int((pure.true_labels == sign).sum()) for sign in (1, -1)]
     assert loss == pytest.approx(sum(k * np.log(k) for k in same_class) / 9, rel=1e-9)

@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from lemmata import load_digits, load_images
-from lemmata.claims import Finding, above, all_of, at, at_least, below, between, claim, usable
+from lemmata.claims import Finding, NotMeasurable, above, all_of, at, at_least, below, between, claim, usable
 from lemmata.lab import Experiment, Size
 from lemmata.papers.multimodal.colour_training import ColouredDigits
 from lemmata.papers.multimodal.colours import TESTS
@@ -41,10 +41,17 @@ def body(images: str | None = None) -> ColouredDigits:
     return ColouredDigits(load_digits() if images is None else load_images(images))
 
 
+class _ByPairing(dict[str, float]):
+    """Numbers by pairing; one that was not run cannot be measured."""
+
+    def __missing__(self, pairing: str) -> float:
+        raise NotMeasurable(f"needs pairing = {pairing}, which is not among the values run")
+
+
 def accuracy(data: xr.Dataset, test: str, ending: str = "", **where: Any) -> dict[str, float]:
     """Mean accuracy over seeds for every pairing."""
     mean = at(usable(data), **where)[f"accuracy_{test}{ending}"].mean("seed")
-    return {name: float(at(mean, pairing=name)) for name in mean.pairing.values.tolist()}
+    return _ByPairing({name: float(at(mean, pairing=name)) for name in mean.pairing.values.tolist()})
 
 
 @claim("in the paper's protocol both have nearly the same training accuracy", TABLE)

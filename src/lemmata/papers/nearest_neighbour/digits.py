@@ -172,7 +172,8 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     for i in mine["mean"].argsort()[:4].values:
         at = float(theirs["mean"][i]), float(mine["mean"][i])
         ax.annotate(str(one.pair.values[i]), at, xytext=(5, -9), textcoords="offset points", fontsize=8)
-    ax.set_ylim(low, 1.01)
+    if np.isfinite(low):
+        ax.set_ylim(low, 1.01)
     ax.set_xlabel("share of right answers, scikit-learn's 1-NN")
     ax.set_ylabel("share of right answers, trained head")
     ax.legend()

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from lemmata.claims import Finding, NotMeasurable, at, at_least, below, claim
+from lemmata.claims import Finding, NotMeasurable, among, at, at_least, below, claim
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.nearest_neighbour import reduced, setting
 from lemmata.papers.nearest_neighbour.exact import LossBody
@@ -55,13 +55,14 @@ def overshooting_is_punished(data: xr.Dataset) -> Finding:
     ends = {end: float(at(row, xi1=end)) for end in (0.0, 20.0)}
     detail = ", ".join(f"L({end:g}, 10) = {value:.3f}" for end, value in ends.items())
     said = f"L(10, 10) = {middle:.3f} is ×{{:.2f}} of the lower of the two"
-    return below(1.0, middle / min(ends.values()), format=said, detail=detail, expected="the middle lowest")
+    return below(1.0, np.float64(middle) / min(ends.values()), format=said, detail=detail, expected="the middle lowest")
 
 
 @claim("the least loss lies where ξ2 is largest", setting.DERIVED, sizes=ALL)
 def best_at_largest_xi2(data: xr.Dataset) -> Finding:
     """ξ2 of the lowest cell."""
-    best = data.loss.where(data.loss == data.loss.min(), drop=True)
+    loss = among(data.loss, data.loss.notnull(), "a loss")
+    best = loss.where(loss == loss.min(), drop=True)
     return at_least(float(data.xi2.max()), float(best.xi2[0]), format="lowest cell at ξ2 = {:g}")
 
 

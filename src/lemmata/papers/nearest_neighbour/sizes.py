@@ -12,12 +12,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata.claims import Finding, NotMeasurable, among, between, claim, within
+from lemmata.claims import Finding, NotMeasurable, among, between, claim, need, within
 from lemmata.lab import Experiment, Size
 from lemmata.papers.nearest_neighbour import setting, theory
 from lemmata.papers.nearest_neighbour.exact import DescentBody
 from lemmata.report.curves import curves
-from lemmata.report.style import new_figure
+from lemmata.report.style import log_scales, new_figure
 
 SIZES = {
     "smoke": Size(n=(4, 8), d=(4,), steps=60, seeds=0),
@@ -115,6 +115,7 @@ def collapse(data: xr.Dataset) -> Figure:
     ratio = data.xi1 * data.loss / data.c
     ax = axes[0, 0]
     ratio = ratio.sel(step=ratio.step > 0)
+    need(ratio, step=2)
     stacked = ratio.stack(cell=[name for name in ("n", "d") if name in ratio.dims])
     shades = np.linspace(0.05, 0.7, stacked.sizes["cell"])
     for i in range(stacked.sizes["cell"]):
@@ -122,7 +123,7 @@ def collapse(data: xr.Dataset) -> Figure:
         x = data.xi1.sel({name: one[name].item() for name in ("n", "d") if name in data.xi1.dims})
         ax.plot(x.sel(step=one.step), one, color=str(shades[i]), marker="osv^D"[i % 5], markevery=6, ms=3.5, lw=1)
     ax.axhline(1, color="#d55e00", ls=(0, (5, 2.5)), label="law")
-    ax.set_xscale("log")
+    log_scales(ax, "x")
     ax.set_xlim(left=0.3)
     ax.set_ylim(0, 1.5)
     ax.set_xlabel("ξ1")

@@ -16,7 +16,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lemmata.claims import Finding, at, at_least, claim, usable
+from lemmata.claims import Finding, among, at, at_least, claim, usable
 from lemmata.lab import Experiment, Size
 from lemmata.loops.ensemble import Trained
 from lemmata.loops.task import Task
@@ -143,6 +143,7 @@ CLAIMS = (regions_agree, looks_at_the_nearest)
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Regions for the fewest and the most points, and attention beside the nearest point."""
+    among(data.attention, data.attention.notnull(), "an attention weight that is a number")
     one = data.isel(seed=0)
     few = one.isel(shown=0) if "shown" in one.dims else one
     many = one.isel(shown=-1) if "shown" in one.dims else one

@@ -37,6 +37,7 @@ def predict(data: xr.Dataset) -> dict[str, xr.DataArray]:
 def worst_loss(data: xr.Dataset) -> xr.DataArray:
     """Largest training loss on the way over the loss at the start, from the sparse start."""
     loss = at(data, start="sparse").train_loss
+    need(loss, step=2)
     return (loss.isel(step=slice(1, 8)).max("step") / loss.isel(step=0)).mean("seed")
 
 

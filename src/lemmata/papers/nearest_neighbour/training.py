@@ -87,6 +87,7 @@ def _descend(n: int, d: int, rate: float, sigma: float, steps: tuple[int, ...]) 
 def loss_falls(data: xr.Dataset) -> Finding:
     """Largest rise of the test loss, averaged over ten records, relative to its start."""
     loss = usable(data).test_loss
+    need(loss, step=4)
     smooth = loss.rolling(step=min(10, loss.sizes["step"] // 2)).mean().dropna("step")
     rise = (smooth.diff("step") / smooth.isel(step=0)).max("step")
     return at_most(0.0, rise, format="largest rise {:+.4f}", expected="none", where="in every cell")

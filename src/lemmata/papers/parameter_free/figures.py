@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from lemmata.papers.parameter_free.methods import METHODS, PLUS
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import COLOUR_MAP, RC, THEORY, axis_label, new_figure
+from lemmata.report.style import COLOUR_MAP, RC, THEORY, axis_label, log_scales, new_figure
 
 _LOOKS = {
     "adagrad++": ("#1b1b1b", "o"),
@@ -76,8 +76,7 @@ def sensitivity(
         ax.axhline(level, color="0.6", lw=0.8, ls=":", zorder=1)
         at_right: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
         ax.text(1.0, level, name, fontsize=7.5, color="0.4", **at_right).set_in_layout(False)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    log_scales(ax, "xy")
     span = limits[1] / limits[0]
     ax.set_ylim(limits[0] / span**0.03, limits[1] * span**0.03)
     ax.set_xlabel("learning rate, or first scale η₀, d₀")
@@ -140,8 +139,7 @@ def scale_paths(dataset: xr.Dataset, title: str) -> Figure:
                 label = f"η₀ = {float(one['knob']):.0e}"
                 ax.plot(one["step"], one["eta_path"], color=shade, marker="o", ms=3, label=label)
             ax.axhline(float(part["distance"]), color="0.1", label="distance D to the optimum", **THEORY)
-            ax.set_xscale("log")
-            ax.set_yscale("log")
+            log_scales(ax, "xy")
             ax.set_xlabel("steps")
             ax.set_title(f"{str(name).replace('_', ' ')}, {where}")
         axes[0, 0].set_ylabel("distance scale η")

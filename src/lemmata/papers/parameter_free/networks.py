@@ -18,7 +18,7 @@ from lemmata.papers.parameter_free.digits_networks import NETS, DigitsBody
 from lemmata.papers.parameter_free.figures import by_net_and_schedule, look
 from lemmata.papers.parameter_free.methods import DEFAULT_SCALE, METHODS, PEERS, PLUS, SOURCE, Knobs, place_of
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import RC, new_figure
+from lemmata.report.style import RC, log_scales, new_figure
 from lemmata.status import Status
 
 LEVELS = {"cnn": (0.975, 0.975), "transformer": (0.90, 0.935)}
@@ -172,11 +172,12 @@ def training_beside_test(data: xr.Dataset) -> Figure:
                 thin = {**style, "ls": ":", "lw": 1.4, "mfc": "white"}
                 ax.plot(training.step, training["mean"], label="training", **thin)
                 ax.fill_between(test.step, test.low, test.high, color=style["color"], alpha=0.12, lw=0)
-            ax.set_yscale("log")
+            log_scales(ax, "y")
             ax.set_xlabel("steps t")
             ax.set_title(f"{net}, {part.schedule.values} schedule")
         lowest = float(min(part[v].sel(optimiser=chosen).mean("seed").min() for v in LOSSES))
-        axes[0, 0].set_ylim(lowest / 3, 4.0)
+        if lowest > 0:
+            axes[0, 0].set_ylim(lowest / 3, 4.0)
         axes[0, 0].set_ylabel("cross entropy")
         axes[0, -1].legend(
             loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, title="mean over seeds\n(test: 95 % interval)"

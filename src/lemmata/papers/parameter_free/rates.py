@@ -23,7 +23,7 @@ from lemmata.papers.parameter_free.logistic_optimum import TABLES
 from lemmata.papers.parameter_free.logistic_regression import LogisticBody
 from lemmata.papers.parameter_free.methods import DEFAULT_SCALE, METHODS, SOURCE, place_of
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import RC, THEORY, new_figure
+from lemmata.report.style import RC, THEORY, log_scales, new_figure
 from lemmata.status import Status
 
 PAIRS = {"adagrad++": "adagrad", "adam++": "adam"}
@@ -146,10 +146,9 @@ def rates(data: xr.Dataset) -> Figure:
                 for name in (own, other):
                     _lines(ax, data, part, str(table), name)
                 steps = part.step.where(part.step >= 10, drop=True)
-                level = float(part.average_gap_path.sel(optimiser=own).max())
+                level = float(at(part, optimiser=own).average_gap_path.max())
                 ax.plot(steps, level * (steps / 10.0) ** -0.5, color="0.4", label="slope −1/2", **THEORY)
-                ax.set_xscale("log")
-                ax.set_yscale("log")
+                log_scales(ax, "xy")
                 ax.set_title(f"{str(table).replace('_', ' ')}, {BATCH} samples a step")
             row[0].set_ylabel("gap of the average f(x̄) − f*")
             row[-1].legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)

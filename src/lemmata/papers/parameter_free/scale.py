@@ -16,7 +16,7 @@ from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.parameter_free.figures import legend_beside, look
 from lemmata.papers.parameter_free.logistic_regression import LogisticBody
 from lemmata.papers.parameter_free.methods import METHODS, PEERS, PLUS, Knobs
-from lemmata.report.style import RC, new_figure
+from lemmata.report.style import RC, log_scales, new_figure
 from lemmata.status import Status
 
 DEFAULT, TUNED = 0, 1
@@ -125,8 +125,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
                 gap = chosen.sel(optimiser=name, tuning=tuning)
                 label = METHODS[name].label
                 ax.plot(gap["feature_scale"], gap.clip(1e-4, 4.0), label=label, **look(name))
-            ax.set_xscale("log")
-            ax.set_yscale("log")
+            log_scales(ax, "xy")
             ax.set_ylim(7e-5, 5.0)
             ax.set_xlabel("features multiplied by s")
             ax.set_title(f"Methods {titles[int(tuning)]}")
