@@ -26,7 +26,7 @@ def wrong_values(says):
         yield from ("inf", "nan", "-inf", "1e308", "99999999999999999999999999999999")
         for limit, step in ((says.least, -1), (says.above, 0), (says.most, 1), (says.below, 0)):
             if limit is not None:
-                yield f"{limit + step:g}"
+                yield repr(limit + step * max(1, abs(limit)))
     if says.choices:
         yield "nonsense"
     yield ""
