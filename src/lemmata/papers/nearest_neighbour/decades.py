@@ -22,7 +22,7 @@ from lemmata.report.style import new_figure
 SIZES = {
     "smoke": Size(sigma=(3.0, 12.0), longest=1e3, seeds=0),
     "laptop": Size(sigma=(3.0, 12.0, 30.0), n=(8, 16), d=(4, 8), longest=1e7, seeds=0),
-    "paper": Size(sigma=(3.0, 12.0, 30.0, 60.0), n=(8, 16, 64), d=(4, 8, 16), longest=1e8, seeds=0),
+    "paper": Size(sigma=(3.0, 12.0, 30.0, 60.0), n=(8, 16, 64), d=(4, 8, 16), longest=1e7, seeds=0),
 }
 
 

@@ -81,7 +81,7 @@ class FlowBody(Body):
     n: int = parameter("points in the context n", int, units="points", least=2, per_cell=True, default=16)
     d: int = parameter("dimension d", int, units="dimensions", least=2, per_cell=True, default=8)
     sigma: float = parameter("start of ξ2, σ", least=-10, most=100, per_cell=True, default=12.0)
-    longest: float = parameter("last time τ = ηk", least=10, most=1e8, scale="log", default=1e7)
+    longest: float = parameter("last time τ = ηk", least=10, most=1e7, scale="log", default=1e7)
 
     variables: ClassVar[Mapping[str, Variable]] = {
         name: Variable(("time",), says.units, says.long_name) for name, says in _PATH.items()

@@ -105,8 +105,7 @@ def angles_for(count: int, d: float) -> tuple[Panels, NDArray, NDArray]:
 
 def times_for(xi1: float, xi2: float, n: float) -> tuple[NDArray, NDArray]:
     """t and its weights, from where e^(-tZ) is 1 to where it is 0 for every Z."""
-    # A trial step of the solver may overshoot far; what it asks there is refused anyway, and must not overflow.
-    c, extreme = math.exp(min(-xi2, 700.0)), math.exp(min(-2 * xi1, 700.0))
+    c, extreme = math.exp(-xi2), math.exp(-2 * xi1)
     return log_nodes(1e-9 / (n * max(1.0, extreme) + c), min(60 / min(1.0, extreme), 60 / c))
 
 
