@@ -14,7 +14,7 @@ from lemmata.commands.refusing import flag_of
 from lemmata.lab.cards import cards
 from lemmata.lab.find import find
 
-EACH = 10**6 if os.environ.get("LEMMATA_HOSTILE") == "all" else 20
+EACH = 10**6 if os.environ.get("LEMMATA_HOSTILE") == "all" else 10
 """Requests per experiment."""
 TRIED = []
 
@@ -63,5 +63,5 @@ def test_every_wrong_request_is_one_sentence_and_writes_nothing(name, tmp_path, 
 
 
 def test_enough_was_tried():
-    if len(TRIED) > 1 or EACH > 20:
+    if len(TRIED) > 1 or EACH > 10:
         assert sum(len(spread(wrong_requests(name))) for name in cards()) >= 400

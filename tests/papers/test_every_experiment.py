@@ -1,6 +1,5 @@
 """What holds for every experiment that ships: sizes grow, it runs small, no claim fails, its figures are drawn."""
 
-import io
 import os
 
 import numpy as np
@@ -60,7 +59,7 @@ def drawn_and_judged_all_the_same(experiment, measured):
     """Figures are drawn and claims judged, whatever was measured; no claim holds on what does not exist."""
     dataset, found = conclusions(experiment, measured, "laptop")
     for figure in drawn(experiment, dataset).values():
-        figure.savefig(io.BytesIO(), format="png", dpi=40)
+        figure.draw_without_rendering()
     return found
 
 
