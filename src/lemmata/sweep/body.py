@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 
 from lemmata.parameters import Parameter, check_known, parameters_of
+from lemmata.status import Status
 from lemmata.sweep.grid import Grid
 
 SEED = Parameter("seed", int, least=0, most=2**62, per_cell=True)
@@ -66,6 +67,15 @@ class Variable:
     def fill(self) -> float | int | bool:
         """What a cell reads before it has run."""
         return {"f": math.nan, "i": -1, "b": False}[np.dtype(self.dtype).kind]
+
+
+def endings() -> dict[str, Variable]:
+    """``status`` and ``status_step``: why each cell ended (:class:`~lemmata.status.Status`), and at which step."""
+    why = ", ".join(f"{status.value} {status.name.lower()}" for status in Status).replace("_", " ")
+    return {
+        "status": Variable(long_name=f"why the cell ended: {why}", dtype="int8"),
+        "status_step": Variable(units="steps", long_name="step at which the cell ended", dtype="int64"),
+    }
 
 
 class Body(ABC):

@@ -8,14 +8,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata.claims import Finding, above, at, below, claim, mean, need, one_of_each, usable
+from lemmata.claims import Finding, above, at, below, claim, mean, need, usable
 from lemmata.claims import all_of as both
 from lemmata.lab import Experiment, Size
 from lemmata.papers.mean_field import rates, setting
-from lemmata.papers.mean_field.axes import ticks_at
+from lemmata.papers.mean_field.at_the_end import risk_at_the_end
 from lemmata.papers.mean_field.setting import Flowing
-from lemmata.report.curves import curves
-from lemmata.report.style import new_figure
 
 RUN = Flowing(prompts=64, decay=1e-4, step=0.5, probes=0, times=(0.0, 25.0, 250.0))
 SIZES = {
@@ -56,15 +54,7 @@ def depth_helps_more(data: xr.Dataset) -> Finding:
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Risk at the end against width, a curve for each depth."""
-    chosen, note = one_of_each(data.isel(time=-1), "half_step", "layers", "particles", of="risk")
-    steps = np.atleast_1d(chosen.half_step.values)
-    figure, axes = new_figure(1, len(steps), title="Risk after training, over width and depth" + note, sharey=True)
-    for ax, half_step in zip(axes[0], steps):
-        part = chosen.sel(half_step=half_step) if "half_step" in chosen.dims else chosen
-        title = f"half step η = {half_step:g}"
-        curves(ax, part.risk, "particles", "layers", log="xy", legend=ax is axes[0, -1], title=title)
-        ticks_at(ax, part.particles.values)
-    return {"grid": figure}
+    return {"grid": risk_at_the_end(data, "Risk after training, over width and depth")}
 
 
 EXPERIMENT = Experiment(RUN, SIZES, claims=(both_help, depth_helps_more), figures=figures)

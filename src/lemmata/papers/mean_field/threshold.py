@@ -4,17 +4,14 @@
 arXiv 2410.23610, theorem 4.1) speaks of the limit; this asks how many particles stand in for it.
 """
 
-import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lemmata.claims import Estimate, Finding, above, all_of, at, at_least, claim, mean, need, one_of_each, usable
+from lemmata.claims import Estimate, Finding, above, all_of, at, at_least, claim, mean, need, usable
 from lemmata.lab import Experiment, Size
 from lemmata.papers.mean_field import setting
-from lemmata.papers.mean_field.axes import ticks_at
+from lemmata.papers.mean_field.at_the_end import risk_at_the_end
 from lemmata.papers.mean_field.setting import Flowing
-from lemmata.report.curves import curves
-from lemmata.report.style import new_figure
 
 RUN = Flowing(targets="noise", decay=0.0, step=0.3, probes=0, times=(0.0, 30.0, 180.0))
 SIZES = {
@@ -50,15 +47,7 @@ def more_particles_fit(data: xr.Dataset) -> Finding:
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Final risk against the number of particles per layer."""
-    chosen, note = one_of_each(data.isel(time=-1), "half_step", "layers", "particles", of="risk")
-    steps = np.atleast_1d(chosen.half_step.values)
-    figure, axes = new_figure(1, len(steps), title="Labels of pure noise: risk at the end" + note, sharey=True)
-    for ax, half_step in zip(axes[0], steps):
-        part = chosen.sel(half_step=half_step) if "half_step" in chosen.dims else chosen
-        title = f"half step η = {half_step:g}"
-        curves(ax, part.risk, "particles", "layers", log="xy", legend=ax is axes[0, -1], title=title)
-        ticks_at(ax, part.particles.values)
-    return {"threshold": figure}
+    return {"threshold": risk_at_the_end(data, "Labels of pure noise: risk at the end")}
 
 
 EXPERIMENT = Experiment(RUN, SIZES, claims=(one_particle_cannot, more_particles_fit), figures=figures)

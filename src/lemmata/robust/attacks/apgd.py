@@ -12,18 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lemmata.robust.attacks.arguments import check_attack
 from lemmata.robust.attacks.losses import LOSSES, Loss, errs
-from lemmata.robust.attacks.norms import into_box, on_the_edge, project, steepest
+from lemmata.robust.attacks.norms import into_box, on_the_edge, per_image, project, steepest
 from lemmata.robust.checks import (
-    NORMS,
-    check_choice,
-    check_extremes,
     check_labels,
     check_logits,
-    check_number,
-    check_shapes,
-    check_whole,
-    extremes,
 )
 from lemmata.robust.modes import differentiable, in_eval_mode
 from lemmata.robust.noise import generator, uniform_like
@@ -51,13 +45,7 @@ def apgd(
     Raises:
         ValueError: an argument out of range, pixels outside [0, 1], or a model that returns no ``(n, K)`` tensor.
     """
-    check_number("eps", eps, above=0)
-    check_whole("steps", steps, 1)
-    check_whole("restarts", restarts, 1)
-    check_choice("loss", loss, tuple(LOSSES))
-    check_choice("norm", norm, NORMS)
-    check_shapes(x, y)
-    check_extremes(extremes(x, y), None)
+    check_attack(x, y, eps, steps, restarts, loss, norm)
     best = x.detach().clone()
     with differentiable(), in_eval_mode(model):
         rows = torch.arange(len(x), device=x.device)
@@ -76,7 +64,7 @@ def _start(x: Tensor, eps: float, norm: str, source: torch.Generator) -> Tensor:
     if norm == "l2":
         return on_the_edge(x, eps, norm, source)
     drawn = uniform_like(x, source)
-    return eps * drawn / drawn.flatten(1).abs().amax(1).reshape(-1, *[1] * (x.ndim - 1))
+    return eps * drawn / per_image(drawn.flatten(1).abs().amax(1), x)
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -114,7 +102,7 @@ class _Ascent:
         rises = torch.zeros_like(loss)
         kept_loss, kept_step, marks, last = loss, step, checkpoints(steps), 0
         for k in range(1, steps + 1):
-            ahead = self._inside(now + _image(step, now) * steepest(gradient, self.norm))
+            ahead = self._inside(now + per_image(step, now) * steepest(gradient, self.norm))
             weight = 0.75 if k > 1 else 1.0
             now, before = self._inside(now + weight * (ahead - now) + (1 - weight) * (now - before)), now
             earlier, (loss, gradient) = loss, self._look(now)
@@ -128,10 +116,10 @@ class _Ascent:
             halve = (rises < 0.75 * (k - last)) | (still & (k > marks[0]))
             kept_loss, kept_step, last, rises = best.loss, step, k, torch.zeros_like(loss)
             step = torch.where(halve, step / 2, step)
-            now = torch.where(_image(halve, now), best.point, now)
-            gradient = torch.where(_image(halve, now), best.gradient, gradient)
+            now = torch.where(per_image(halve, now), best.point, now)
+            gradient = torch.where(per_image(halve, now), best.gradient, gradient)
             loss = torch.where(halve, best.loss, loss)
-        return torch.where(_image(self.wrong, now), self.found, best.point), self.wrong
+        return torch.where(per_image(self.wrong, now), self.found, best.point), self.wrong
 
     def _inside(self, point: Tensor) -> Tensor:
         delta = project(point - self.x, self.eps, self.norm)
@@ -145,17 +133,13 @@ class _Ascent:
         loss = self.loss(logits, self.y)
         (gradient,) = torch.autograd.grad(loss.sum(), point)
         fails = errs(logits.detach(), self.y)
-        self.found = torch.where(_image(fails & ~self.wrong, point), point.detach(), self.found)
+        self.found = torch.where(per_image(fails & ~self.wrong, point), point.detach(), self.found)
         self.wrong = self.wrong | fails
         return loss.detach(), gradient
 
     @staticmethod
     def _keep(best: _Best, point: Tensor, gradient: Tensor, loss: Tensor) -> None:
         better = loss > best.loss
-        best.point = torch.where(_image(better, point), point, best.point)
-        best.gradient = torch.where(_image(better, point), gradient, best.gradient)
+        best.point = torch.where(per_image(better, point), point, best.point)
+        best.gradient = torch.where(per_image(better, point), gradient, best.gradient)
         best.loss = torch.where(better, loss, best.loss)
-
-
-def _image(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 1))

@@ -14,9 +14,14 @@ from lemmata.robust.noise import normal_like, uniform_like
 TINY = 1e-12
 
 
+def per_image(values: Tensor, like: Tensor) -> Tensor:
+    """One value per image ``(n,)`` as ``(n, 1, ..., 1)``, to meet images ``(n, ...)``."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
 def lengths(delta: Tensor) -> Tensor:
     """l_2 length of each image's perturbation ``(n, 1, ..., 1)``."""
-    return torch.linalg.vector_norm(delta.flatten(1), dim=1).reshape(-1, *[1] * (delta.ndim - 1))
+    return per_image(torch.linalg.vector_norm(delta.flatten(1), dim=1), delta)
 
 
 def project(delta: Tensor, eps: float, norm: str) -> Tensor:
@@ -31,7 +36,7 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
     if norm == "linf":
         return gradient.sign()
     # The largest entry first: squares of small half-precision or float32 gradients vanish.
-    peak = gradient.flatten(1).abs().amax(1).reshape(-1, *[1] * (gradient.ndim - 1)).clamp_min(torch.finfo().tiny)
+    peak = per_image(gradient.flatten(1).abs().amax(1), gradient).clamp_min(torch.finfo().tiny)
     scaled = gradient.float() / peak
     return scaled / lengths(scaled).clamp_min(TINY)
 
@@ -47,7 +52,7 @@ def inside(x: Tensor, eps: float, norm: str, source: torch.Generator) -> Tensor:
         return eps * uniform_like(x, source)
     direction = normal_like(x, source)
     radius = torch.rand(len(x), generator=source, device=x.device) ** (1 / x[0].numel())
-    return direction / lengths(direction).clamp_min(TINY) * eps * radius.reshape(-1, *[1] * (x.ndim - 1))
+    return direction / lengths(direction).clamp_min(TINY) * eps * per_image(radius, x)
 
 
 def on_the_edge(x: Tensor, eps: float, norm: str, source: torch.Generator) -> Tensor:

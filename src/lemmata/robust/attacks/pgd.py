@@ -10,18 +10,14 @@ no fewer errors than looking at the last point alone.
 import torch
 from torch import Tensor, nn
 
+from lemmata.robust.attacks.arguments import check_attack
 from lemmata.robust.attacks.losses import LOSSES, Loss, errs
-from lemmata.robust.attacks.norms import inside, into_box, project, steepest
+from lemmata.robust.attacks.norms import inside, into_box, per_image, project, steepest
 from lemmata.robust.checks import (
-    NORMS,
     check_choice,
-    check_extremes,
     check_labels,
     check_logits,
     check_number,
-    check_shapes,
-    check_whole,
-    extremes,
 )
 from lemmata.robust.modes import MODES, differentiable, in_eval_mode
 from lemmata.robust.noise import generator
@@ -66,7 +62,10 @@ def pgd(
     Raises:
         ValueError: an argument out of range, pixels outside [0, 1], or a model that returns no ``(n, K)`` tensor.
     """
-    _check(model, x, y, eps, steps, step_size, restarts, loss, norm, bn)
+    check_attack(x, y, eps, steps, restarts, loss, norm)
+    if step_size is not None:
+        check_number("step_size", step_size, above=0)
+    check_choice("bn", bn, MODES)
     step_size = eps / 4 if step_size is None else step_size
     ascend = _Ascent(model, eps, step_size, steps, norm, LOSSES[loss], stop_when_wrong)
     with differentiable():
@@ -96,7 +95,7 @@ class _Ascent:
             if rows is None:
                 point = now
             else:
-                point = point.index_copy(0, rows, torch.where(_per_image(fails, here), here, now))
+                point = point.index_copy(0, rows, torch.where(per_image(fails, here), here, now))
                 wrong = wrong.index_copy(0, rows, fails)
         with torch.no_grad():
             logits = check_logits(self.model(point), len(x), None)
@@ -129,34 +128,6 @@ def _restart(ascend: _Ascent, x: Tensor, y: Tensor, restarts: int, random_start:
             delta = inside(x, ascend.eps, ascend.norm, generator(x.device, seed, number)).to(x.dtype)[rows]
         point, fails, height = ascend.run(x[rows], y[rows], delta)
         better = fails | (height > loss[rows]) | ~torch.isfinite(loss[rows])
-        best[rows] = torch.where(_per_image(better, point), point, best[rows])
+        best[rows] = torch.where(per_image(better, point), point, best[rows])
         loss[rows], wrong[rows] = torch.where(better, height.to(loss.dtype), loss[rows]), fails
     return best
-
-
-def _per_image(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 1))
-
-
-def _check(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    eps: float,
-    steps: int,
-    step_size: float | None,
-    restarts: int,
-    loss: str,
-    norm: str,
-    bn: str,
-) -> None:
-    check_number("eps", eps, above=0)
-    if step_size is not None:
-        check_number("step_size", step_size, above=0)
-    check_whole("steps", steps, 1)
-    check_whole("restarts", restarts, 1)
-    check_choice("loss", loss, tuple(LOSSES))
-    check_choice("norm", norm, NORMS)
-    check_choice("bn", bn, MODES)
-    check_shapes(x, y)
-    check_extremes(extremes(x, y), None)

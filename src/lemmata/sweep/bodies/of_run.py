@@ -13,8 +13,7 @@ from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
 from lemmata.parameters import Parameter, parameters_of
 from lemmata.probes.shipped import named
-from lemmata.status import Status
-from lemmata.sweep.body import SEED, Body, Variable
+from lemmata.sweep.body import SEED, Body, Variable, endings
 from lemmata.sweep.grid import Grid
 
 _KINDS = (bool, int, float, str)
@@ -43,10 +42,7 @@ class TrainingBody(Body):
             probe.name: Variable(dims, units=probe.units, long_name=probe.long_name)
             for probe in named(self.cell.probes)
         }
-        why = ", ".join(f"{status.value} {status.name.lower()}" for status in Status).replace("_", " ")
-        found["status"] = Variable(long_name=f"why the cell ended: {why}", dtype="int8")
-        found["status_step"] = Variable(units="steps", long_name="step at which the cell ended", dtype="int64")
-        return found
+        return {**found, **endings()}
 
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:

@@ -31,8 +31,7 @@ from lemmata.loops.ensemble import LOSS, Trained, train
 from lemmata.loops.rules import RULES
 from lemmata.loops.task import Task
 from lemmata.parameters import Parameter, check, parameter
-from lemmata.status import Status
-from lemmata.sweep.body import Body, Variable
+from lemmata.sweep.body import Body, Variable, endings
 
 _NUMBERS = ("rate", "weight_decay", "warmup")
 
@@ -79,10 +78,7 @@ class TaskBody(Body):
         """Scores along the steps, and why each cell ended."""
         found = {name: dataclasses.replace(says, dims=("step", *says.dims)) for name, says in self.scores.items()}
         found[LOSS] = Variable(("step",), "1", "training loss, mean since the record before")
-        why = ", ".join(f"{status.value} {status.name.lower()}" for status in Status).replace("_", " ")
-        found["status"] = Variable(long_name=f"why the cell ended: {why}", dtype="int8")
-        found["status_step"] = Variable(units="steps", long_name="step at which the cell ended", dtype="int64")
-        return found
+        return {**found, **endings()}
 
     @property
     def coordinates(self) -> Mapping[str, np.ndarray]:
