@@ -85,7 +85,7 @@ def _shards(rank):
 @contextmanager
 def _counted_all_reduce(sizes):
     all_reduce = dist.all_reduce
-    dist.all_reduce = lambda tensor, **options: (sizes.append(tensor.numel()), all_reduce(tensor, **options))
+    dist.all_reduce = lambda tensor, **options: (sizes.append(tensor.numel()), all_reduce(tensor, **options))[1]
     try:
         yield
     finally:

@@ -115,7 +115,9 @@ def test_curves_draw_measurement_solid_and_theory_dashed():
     assert len(dashed) == data.init.size + 1  # and the one of the legend
     assert all(line.get_marker() != "None" for line in solid)
     np.testing.assert_allclose(solid[2].get_ydata(), np.exp(np.log(data.isel(init=2)).mean("seed")))
-    assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()][-1] == "predicted"
+    said = [text.get_text() for text in axes[0, 0].get_legend().get_texts()]
+    assert said[-2] == "predicted"
+    assert said[-1].startswith("95 % interval of the mean")
     assert axes[0, 0].get_xscale() == axes[0, 0].get_yscale() == "log"
 
 
@@ -140,6 +142,31 @@ def test_legends_lie_beside_the_data():
     legend = axes[0, 0].get_legend().get_window_extent()
     assert legend.x0 > axes[0, 0].get_window_extent().x1
     assert legend.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("width", [3.1, 5.2])
+def test_long_titles_stay_on_the_canvas_and_off_the_panels(columns, width):
+    title = "Averages of iterates: MEASURED methods as they come beside others at their best and one step off"
+    figure, axes = style.new_figure(1, columns, title=title, width=width)
+    figure.draw_without_rendering()
+    (said,) = figure.texts
+    box = said.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+    assert all(ax.get_tightbbox().y1 <= box.y0 for ax in axes.flat)
+    assert " ".join(figure.get_suptitle().split()) == title
+
+
+def test_bands_are_explained_once_and_only_where_there_are_some():
+    array = xr.DataArray(np.arange(12.0).reshape(4, 3), dims=("n", "seed"), coords={"n": [1, 2, 3, 4]})
+    for seen, band, entries in ((array, True, 1), (array, False, 0), (array.isel(seed=[0]), True, 0)):
+        ax = style.new_figure()[1][0, 0]
+        curves(ax, seen, "n", band=band)
+        curves(ax, seen + 1, "n", band=band)
+        assert sum("95 %" in label for label in ax.get_legend_handles_labels()[1]) == entries
+        assert (ax.get_legend() is not None) == bool(entries)
 
 
 def test_wrong_dimensions_are_refused_with_the_remedy(error):

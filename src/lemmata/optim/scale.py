@@ -23,6 +23,7 @@ from lemmata.optim.stepping import Group, Owned, real
 
 State = Mapping[Tensor, dict[str, Any]]
 Measured = tuple[Tensor, list[int]] | None  # norms and numbers of coordinates ``(parameters of the group,)``
+_last: list[Any] = []  # the last all-reduce: let go by gloo's own thread, it may abort a process that closes down
 
 
 def scopes(groups: list[Group]) -> list[list[Group]]:
@@ -166,7 +167,10 @@ def _summed_over(process_group: Any, squares: list[Tensor], counts: list[Any]) -
     flat = [torch.cat([part.reshape(-1).to(device) for part in squares])]
     flat.append(torch.cat([c.to(device) if isinstance(c, Tensor) else _on(device, [c], flat[0].dtype) for c in counts]))
     together = torch.stack(flat)
-    torch.distributed.all_reduce(together, group=process_group)
+    work = torch.distributed.all_reduce(together, group=process_group, async_op=True)
+    if work is not None:  # None where this process is not of the group
+        work.wait()
+    _last[:] = [work]
     summed = [
         [part.reshape(square.shape).to(square.device) for part, square in zip(row.split(sizes), squares)]
         for row in together

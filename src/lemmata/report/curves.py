@@ -19,6 +19,7 @@ from lemmata.report.style import (
     MEASURED,
     THEORY,
     axis_label,
+    explain_band,
     log_scales,
     styled,
     value_label,
@@ -44,7 +45,7 @@ def curves(
 
     Args:
         array: dimensions among ``x``, ``hue`` and ``seed``.
-        band: shade the interval of the mean.
+        band: shade the interval of the mean, and say so in the legend.
         log: which axes are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``; with ``y`` the mean is geometric.
         theory: the prediction on ``x`` and perhaps ``hue``, drawn dashed in the colour of its curve.
         title: the claim that the curves show.
@@ -74,10 +75,13 @@ def curves(
             ax.plot(line[x].values, line.values, color=colour, alpha=0.9, zorder=2, **THEORY)
     if theory is not None:
         ax.plot([], [], color="0.3", label=theory_label, **THEORY)
+    banded = band and array.sizes.get(seed, 1) > 1
+    if banded:
+        explain_band(ax)
     log_scales(ax, log)
     ax.set_xlabel(axis_label(array[x]))
     ax.set_ylabel(axis_label(array))
-    if legend and (hue is not None or theory is not None):
+    if legend and (hue is not None or theory is not None or banded):
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     if title:
         ax.set_title(title)

@@ -5,6 +5,7 @@ colour. Theory is dashed, measurement is solid with markers. No global state: fi
 """
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,23 @@ def new_figure(
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its axes ``(rows, columns)``; ``width`` and ``height`` in inches are those of one panel.
 
-    Further arguments go to ``Figure.subplots``, e.g. ``sharey=True``.
+    A title too long for the panels is broken into lines. Further arguments go to ``Figure.subplots``, e.g.
+    ``sharey=True``.
     """
-    figure = Figure(figsize=(width * columns, height * rows + 0.35 * bool(title)), layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        said = figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        letter = 0.65 * float(said.get_fontsize()) / 72  # inches, of a wide line of bold letters
+        said.set_text(textwrap.fill(title, int(width * columns / letter)))
+        figure.set_figheight(height * rows + 0.1 + 0.25 * len(said.get_text().splitlines()))
     return figure, figure.subplots(rows, columns, squeeze=False, **axes)
+
+
+def explain_band(ax: Axes) -> None:
+    """A legend entry for shaded intervals over seeds (:func:`~lemmata.report.statistics.seed_interval`)."""
+    said = "95 % interval of the mean\n(geometric on a log axis)"
+    if said not in ax.get_legend_handles_labels()[1]:  # several calls may draw on one panel
+        ax.fill_between([], [], [], color="0.3", alpha=0.18, lw=0, label=said)
 
 
 def log_scales(ax: Axes, log: str) -> None:
@@ -123,7 +135,7 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 180) -> Path:
     for leftover in path.parent.glob(".*.figure.partial"):
         if not _is_running(leftover.name.split(".")[-3]):
             leftover.unlink(missing_ok=True)
-    title = figure.get_suptitle() or path.stem
+    title = " ".join(figure.get_suptitle().split()) or path.stem
     fresh = path.with_name(f".{path.stem}.{os.getpid()}.figure.partial")
     try:
         with open(fresh, "wb") as file:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from lemmata.papers.fast_adversarial.setting import LABELS
 from lemmata.report.curves import curves
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import COLOURS, MARKERS, axis_label, new_figure, styled
+from lemmata.report.style import COLOURS, MARKERS, axis_label, explain_band, new_figure, styled
 
 
 def along_methods(data: xr.Dataset) -> xr.Dataset:
@@ -99,6 +99,7 @@ def attacks_along_training(data: xr.Dataset, title: str) -> Figure:
             ax.fill_between(
                 found.epoch.values, found["low"].values, found["high"].values, color=COLOURS[place], alpha=0.18, lw=0
             )
+        explain_band(ax)
         warned = [
             f"{int((part[variable] >= 0).sum())} of {part.sizes['seed']} {words}"
             for variable, words in (("warned_overfitting", "overfitting"), ("warned_constant", "constant"))

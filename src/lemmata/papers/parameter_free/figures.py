@@ -4,7 +4,6 @@ Learning rates and first scales share the axis, as both are lengths a coordinate
 paper's own methods are thick.
 """
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lemmata.papers.parameter_free.methods import METHODS, PLUS
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import COLOUR_MAP, RC, THEORY, axis_label, log_scales, new_figure
+from lemmata.report.style import COLOUR_MAP, RC, THEORY, axis_label, explain_band, log_scales, new_figure
 
 _LOOKS = {
     "adagrad++": ("#1b1b1b", "o"),
@@ -72,6 +71,8 @@ def sensitivity(
         if lost.any():
             cross: dict[str, Any] = {"ms": 7, "mew": 2, "clip_on": False, "zorder": 5}
             ax.plot(at[lost], np.full(lost.sum(), limits[1]), "x", color=style["color"], **cross)
+    if value.sizes.get("seed", 1) > 1:
+        explain_band(ax)
     for name, level in (levels or {}).items():
         ax.axhline(level, color="0.6", lw=0.8, ls=":", zorder=1)
         at_right: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
@@ -108,7 +109,6 @@ def by_net_and_schedule(
     error = (1 - accuracy).clip(min=lowest).where(status == 0).assign_attrs(long_name="test error")
     with rc_context(RC):
         shape = (error.sizes["net"], error.sizes["schedule"])
-        title = textwrap.fill(title, 48 * error.sizes["schedule"])
         figure, axes = new_figure(*shape, title=title, sharex=True, sharey="row")
         for row, net in zip(axes, error["net"].values):
             for ax, name in zip(row, error["schedule"].values):

@@ -8,8 +8,6 @@ is fitted over the last decade of T to logistic regression on mini-batches, with
 Tao, Yuan, Zhou, Cao, Gu 2024, arXiv 2412.19444; the setting is ours. Best: at the smallest gap after the last step.
 """
 
-import textwrap
-
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
@@ -23,7 +21,7 @@ from lemmata.papers.parameter_free.logistic_optimum import TABLES
 from lemmata.papers.parameter_free.logistic_regression import LogisticBody
 from lemmata.papers.parameter_free.methods import DEFAULT_SCALE, METHODS, SOURCE, place_of
 from lemmata.report.statistics import seed_interval
-from lemmata.report.style import RC, THEORY, log_scales, new_figure
+from lemmata.report.style import RC, THEORY, explain_band, log_scales, new_figure
 from lemmata.status import Status
 
 PAIRS = {"adagrad++": "adagrad", "adam++": "adam"}
@@ -138,13 +136,13 @@ def rates(data: xr.Dataset) -> Figure:
         title = (
             "Averages of iterates: the ++ methods as they come beside AdaGrad and Adam at their best and one step off"
         )
-        title = textwrap.fill(title, 55 * data.sizes["data"])
         figure, axes = new_figure(len(PAIRS), data.sizes["data"], title=title, sharex=True, sharey="col")
         for row, (own, other) in zip(axes, PAIRS.items()):
             for ax, table in zip(row, data["data"].values):
                 part = data.sel(data=table)
                 for name in (own, other):
                     _lines(ax, data, part, str(table), name)
+                explain_band(ax)
                 steps = part.step.where(part.step >= 10, drop=True)
                 level = float(at(part, optimiser=own).average_gap_path.max())
                 ax.plot(steps, level * (steps / 10.0) ** -0.5, color="0.4", label="slope −1/2", **THEORY)

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from lemmata.robust.collective import all_reduce
+
 LEAST = 1e-3
 """Lower end of a class's accuracy, of which a logarithm will be taken."""
 
@@ -77,8 +79,7 @@ class ClassCounts:
     def over_all(self, process_group: "dist.ProcessGroup | None") -> Tensor:
         """Summed over the processes ``(3, K)``; this process's own counts are left as they are."""
         values = self.values.clone()
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(values, group=process_group)
+        all_reduce(values, "SUM", process_group)
         return values
 
     def clear(self) -> None:

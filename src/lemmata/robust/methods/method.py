@@ -28,6 +28,7 @@ from lemmata.robust.checks import (
     check_whole,
     extremes,
 )
+from lemmata.robust.collective import all_reduce
 from lemmata.robust.methods.class_stats import ClassCounts, ClassStats, accuracies
 from lemmata.robust.modes import MODES, Passes, differentiable
 from lemmata.robust.noise import generator, rank
@@ -139,8 +140,7 @@ class Method(ABC):
         if self._extremes is None:
             raise ValueError("epoch_end() was called without a step since the last one; call loss() on batches first.")
         counts, found = self._counts.over_all(self._group), self._extremes.clone()
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self._group)
+        all_reduce(found, "MAX", self._group)
         check_extremes(found, self.num_classes)
         count, clean, robust = counts.cpu()
         before = self._last
