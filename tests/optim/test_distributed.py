@@ -146,6 +146,7 @@ def _worker(rank, store):
     _zero_redundancy(rank)
     _dtensors(rank)
     dist.destroy_process_group()
+    os._exit(0)  # a thread of gloo that frees a tensor of a test while the interpreter closes would abort it
 
 
 @pytest.mark.skipif(not dist.is_available(), reason="needs torch.distributed")
