@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 import lemmata
+from lemmata.commands.loading import loading
 
 _COMMANDS = {
     "list": ("lemmata.commands.list", "What there is, by paper, with the time each takes."),
@@ -36,7 +37,8 @@ class _Commands(click.Group):
             near = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_COMMANDS)}"
             raise click.UsageError(f"no such command {cmd_name!r}; {hint}", ctx)
-        return importlib.import_module(_COMMANDS[cmd_name][0]).command
+        with loading():
+            return importlib.import_module(_COMMANDS[cmd_name][0]).command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

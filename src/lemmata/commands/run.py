@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from lemmata.commands.loading import loading
 from lemmata.commands.outcome import draw, print_claims
 from lemmata.commands.refusing import flag_of, refusing
 from lemmata.commands.variadic import Variadic
@@ -45,7 +46,7 @@ def _command_of(name: str) -> click.Command:
     from lemmata.lab.experiment import Experiment
     from lemmata.lab.find import find
 
-    with refusing():
+    with refusing(), loading():
         experiment: Experiment = find(name)
     known = experiment.parameters()
     own = [

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import lemmata as lm
+from lemmata.data.files.bundled import bundled
 from lemmata.draws import cell_seeds
 
 
@@ -138,3 +139,11 @@ def test_error_on_witnesses_is_that_of_test_points():
             f = (torch.relu(W @ x) @ v) + torch.relu(noise @ W.T) @ v
             wrong.append((y * f <= 0).double().mean())
         assert abs(torch.stack(wrong).mean() - trained.records["test_error"][cell, 0]) < 0.012
+
+
+@pytest.mark.parametrize("name", ["digits", "breast_cancer"])
+def test_bundled_tables_are_those_of_scikit_learn(name):
+    shipped = getattr(pytest.importorskip("sklearn.datasets"), f"load_{name}")()
+    features, classes = bundled(name)
+    np.testing.assert_array_equal(features, shipped.data)
+    np.testing.assert_array_equal(classes, shipped.target)

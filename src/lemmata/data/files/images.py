@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
+
+from lemmata.data.files.bundled import bundled
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +60,6 @@ def load_digits(classes: Sequence[int] | None = None) -> Images:
         ModuleNotFoundError: without scikit-learn, naming the extra that brings it.
         ValueError: for a class outside 0 to 9.
     """
-    pixels, target = _bundled()
-    images = Images(pixels / 16.0, target.astype(np.int64), "scikit-learn digits")
+    pixels, target = bundled("digits")
+    images = Images(pixels / 16.0, target, "scikit-learn digits")
     return images if classes is None else images.only(classes)
-
-
-@cache
-def _bundled() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and classes as they are shipped; unpacked once, because a description of a run is made many times."""
-    try:
-        from sklearn import datasets
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "the digits come with scikit-learn, which is not installed; run pip install 'lemmata[digits]'"
-        ) from None
-    found = datasets.load_digits()
-    return found.data, found.target

@@ -17,7 +17,7 @@ from lemmata.papers.fast_adversarial.setting import OURS
 
 WATCHED = ("fgsm", "fgsm-rs", "skg", "skg-strong", "pgd-at")
 SIZES = {
-    "smoke": Size(defence=("fgsm", "pgd-at"), eps=0.25, looks=2, seeds=2, epochs=2, attack_steps=5),
+    "smoke": Size(defence=("fgsm", "fgsm-rs"), eps=0.25, looks=1, seeds=2, epochs=1, attack_steps=2),
     "laptop": Size(defence=WATCHED, eps=0.25, looks=15, seeds=3),
     "paper": Size(defence=(*WATCHED, "bmi-ls", "pgi", "n-fgsm"), eps=0.25, looks=30, seeds=12),
 }

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lemmata.claims import Finding, above, at_least, claim, mean, usable, within
+from lemmata.data.files.bundled import bundled
 from lemmata.draws import permutation, split
 from lemmata.lab import Experiment, Size
 from lemmata.loops.ensemble import Trained
@@ -79,13 +80,11 @@ class DigitsBody(FullMatrixBody):
 @functools.cache
 def embedded(d: int) -> tuple[NDArray, NDArray]:
     """All digits as unit vectors in their d leading principal components, and their classes."""
-    from sklearn.datasets import load_digits
-
-    images = load_digits()
-    centred = images.data - images.data.mean(0)
+    pixels, classes = bundled("digits")
+    centred = pixels - pixels.mean(0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     points = centred @ axes[:d].T
-    return points / np.linalg.norm(points, axis=1, keepdims=True), images.target
+    return points / np.linalg.norm(points, axis=1, keepdims=True), classes
 
 
 def digit_prompts(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lemmata.data.files.bundled import bundled
+
 TABLES = ("breast_cancer", "digits")
 
 
@@ -35,16 +37,10 @@ def load_table(name: str) -> Table:
     Raises:
         ModuleNotFoundError: without scikit-learn.
     """
-    try:
-        from sklearn import datasets
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "the tables come with scikit-learn, which is not installed; run pip install 'lemmata[digits]'"
-        ) from None
-    found = getattr(datasets, f"load_{name}")()
-    spread = found.data.std(0)
-    x = (found.data - found.data.mean(0)) / np.where(spread > 0, spread, 1.0)
-    return Table(np.concatenate([x, np.ones((len(x), 1))], 1), found.target.astype(np.int64))
+    data, target = bundled(name)
+    spread = data.std(0)
+    x = (data - data.mean(0)) / np.where(spread > 0, spread, 1.0)
+    return Table(np.concatenate([x, np.ones((len(x), 1))], 1), target)
 
 
 @dataclass(frozen=True, eq=False)
