@@ -1,11 +1,13 @@
 # make demo   environment, install, the main experiment at size laptop   (results/benign-overfitting)
 # make test   environment, install, linter, types, tests
-# make bench  the speed tables of the README; bench-optimisers, bench-tester those of their pages
+# make bench  the speed tables; bench-smoke, bench-optimisers, bench-tester those of their pages
+# make docs   the site in docs/_build/html, its tutorials executed
+# make dist   wheel and sdist, checked, and the main experiment from the wheel in an empty environment
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test bench bench-tester bench-optimisers clean
+.PHONY: demo test bench bench-smoke bench-tester bench-optimisers docs dist release clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lemmata run benign-overfitting --size laptop
@@ -20,6 +22,9 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.phase_diagram
 	$(BIN)/python -m benchmarks.busy_machine
 
+bench-smoke: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.smoke
+
 bench-tester: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.tester
 
@@ -27,10 +32,31 @@ bench-optimisers: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.optimisers
 
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# No compiler is found and no extra is there: PyTorch does it all.
+dist: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[release]'
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv dist/empty
+	dist/empty/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	cd dist && CC=none PATH=$(CURDIR)/dist/empty/bin empty/bin/lemmata run benign-overfitting --size smoke --out run
+	rm -rf dist/empty dist/run
+
+# Tests, builds, tags and uploads: needs a clean tree and an account at the index.
+release: test dist
+	test -z "$$(git status --porcelain)"
+	git tag "v$$($(BIN)/python -c 'import lemmata; print(lemmata.__version__)')"
+	$(BIN)/python -m twine upload dist/*
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) results .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) results dist docs/_build .pytest_cache .ruff_cache .mypy_cache .hypothesis

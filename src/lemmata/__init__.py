@@ -4,10 +4,11 @@ This is the table of contents. A name is imported when it is first used, so that
 loads the optimisers alone and the command line answers at once.
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _CONTENTS = {
     # what is sampled
@@ -68,6 +69,9 @@ _CONTENTS = {
 
 __all__ = ["__version__", *_CONTENTS]
 
+RENAMED: dict[str, tuple[str, str]] = {}
+"""Old name: its successor, and the release in which the old one goes."""
+
 if TYPE_CHECKING:
     from lemmata.data.files.image_files import load_images as load_images
     from lemmata.data.files.images import load_digits as load_digits
@@ -119,6 +123,11 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in RENAMED:
+        new, until = RENAMED[name]
+        told = f"lemmata.{name} is called lemmata.{new} and goes in {until}; write {new}"
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
+        name = new
     if name not in _CONTENTS:
         raise AttributeError(f"lemmata has no {name!r}; its names are {', '.join(_CONTENTS)}")
     return getattr(import_module(_CONTENTS[name]), name)
