@@ -9,6 +9,7 @@ import torch
 
 import lemmata as lm
 from lemmata import compiled
+from lemmata.data.patches import Shared
 from lemmata.dynamics import native
 from lemmata.dynamics.native import KERNELS
 from tests.laws import relative, sampled
@@ -263,3 +264,19 @@ def test_other_runs_say_what_they_use(changes):
     parts = {name: changes[name] for name in ("until", "objective", "net") if name in changes}
     run = dataclasses.replace(RUN.at({name: changes[name] for name in changes if name not in parts}), **parts)
     assert native.in_use(run) == f"{run.engine_used} engine in PyTorch {torch.__version__}"
+
+
+@pytest.mark.parametrize("factor", [0.5, -2.0])
+def test_a_patch_that_reads_the_signal_with_a_factor_goes_to_pytorch(factor):
+    """A user's data may do so; the C code would take the factor for a sign."""
+
+    class Faded(lm.SignalNoise):
+        def sample(self, seeds, init, **given):
+            drawn = super().sample(seeds, init, **given)
+            sign = torch.where(drawn.labels > 0, 1.0, factor * drawn.labels)
+            return dataclasses.replace(drawn, signal=Shared(0, sign))
+
+    faded = dataclasses.replace(RUN, data=Faded(20, 800, 3.0))
+    ours, slow = (lm.train(faded.at({"engine": engine}), range(2)).final for engine in ("gram", "compressed"))
+    assert relative(ours.loss, slow.loss) < 1e-9
+    assert relative(ours.products.A, slow.products.A) < 1e-9

@@ -9,7 +9,7 @@ from lemmata.data.paired import PairedSample, PairedSignalNoise
 from lemmata.data.sample import Sample
 from lemmata.dynamics.engine import Point
 from lemmata.dynamics.gram import GramEngine
-from lemmata.dynamics.native.kernel import Call, Kernel
+from lemmata.dynamics.native.kernel import Call, Kernel, are_signs
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
 from lemmata.nets.activations import ReLU
@@ -39,6 +39,7 @@ class InfoNCEGD(Kernel):
         return (
             isinstance(sample, PairedSample)
             and sample.signal.vector == 0
+            and are_signs(sample.signal.sign)
             and sample.noise.start == 1
             and (sample.augmented is None) == (sample.modalities == 2)
             and (sample.augmented is None or sample.augmented.start == 1 + sample.noise.n)

@@ -193,3 +193,8 @@ def _plain(run: Run) -> bool:
         and run.stop_gradient is None
         and run.until is None
     )
+
+
+def are_signs(*values: Tensor) -> bool:
+    """Whether these are all ±1; the C code takes them for that."""
+    return all(bool((value.abs() == 1).all()) for value in values)

@@ -10,7 +10,7 @@ from lemmata.data.sample import Sample, TwoPatchSample
 from lemmata.data.signal_noise import SignalNoise
 from lemmata.dynamics.engine import Point
 from lemmata.dynamics.gram import GramEngine
-from lemmata.dynamics.native.kernel import Call, Kernel
+from lemmata.dynamics.native.kernel import Call, Kernel, are_signs
 from lemmata.dynamics.rules import GD
 from lemmata.dynamics.run import Run
 from lemmata.nets.activations import ReLU
@@ -34,7 +34,7 @@ class ReluGD(Kernel):
         )
 
     def fits_sample(self, sample: Sample) -> bool:
-        """Vectors are the signal, then the noises."""
+        """Vectors are the signal, then the noises; samples differ by the sign of the signal, not by its length."""
         return (
             isinstance(sample, TwoPatchSample)
             and sample.vectors.shape[1] == 1 + sample.labels.shape[1]
@@ -42,6 +42,7 @@ class ReluGD(Kernel):
             and sample.signal.vector == 0
             and isinstance(sample.noise, Own)
             and sample.noise.start == 1
+            and are_signs(sample.signal.sign, sample.labels)
         )
 
     def call(self, engine: GramEngine, rule: GD, point: Point, eta: Tensor) -> Call:
