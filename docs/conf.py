@@ -79,7 +79,7 @@ def _plain(app: object, what: str, name: str, of: object, options: object, lines
         if indented and not section and not literal and said and not said[-1]:
             said += ["::", ""]
         literal = (indented or (literal and not line)) and not section
-        said.append(line if literal else line.replace("|", "\\|"))
+        said.append(line if literal else re.sub(r"([|]|_(?=\W))", r"\\\1", line))
     lines[:] = said
 
 
