@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: demo test bench bench-smoke bench-tester bench-optimisers docs dist release clean
+.PHONY: demo test bench bench-smoke bench-tester bench-optimisers test-gpu bench-gpu docs dist release clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lemmata run benign-overfitting --size laptop
@@ -24,6 +24,13 @@ bench: $(VENV)/.installed
 
 bench-smoke: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.smoke
+
+# On a machine with a card: the laws on it, and every engine timed beside the processor.
+test-gpu: $(VENV)/.installed
+	LEMMATA_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/test_device.py tests/optim tests/test_device_reads.py
+
+bench-gpu: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.gpu
 
 bench-tester: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.tester

@@ -100,10 +100,14 @@ def permutation(seeds: Tensor, name: str, size: int) -> Tensor:
 
 def _once_per_seed(drawn: Callable[[Tensor], Tensor], seeds: Tensor) -> Tensor:
     """Cells that share a seed share their draws, made once where looking for them waits for no device."""
-    if seeds.device.type != "cpu":
+    if not _host_readable(seeds.device):
         return drawn(seeds)
     distinct, at = seeds.unique(return_inverse=True)
     return drawn(distinct)[at] if len(distinct) < len(seeds) else drawn(seeds)
+
+
+def _host_readable(device: torch.device) -> bool:
+    return device.type == "cpu"
 
 
 def _words(keys: Tensor, count: int) -> Tensor:
