@@ -10,6 +10,7 @@ from lemmata.papers.fast_adversarial.setting import LABELS
 from lemmata.report.curves import curves
 from lemmata.report.statistics import seed_interval
 from lemmata.report.style import COLOURS, MARKERS, axis_label, explain_band, new_figure, styled
+from lemmata.status import Status
 
 
 def along_methods(data: xr.Dataset) -> xr.Dataset:
@@ -92,8 +93,9 @@ def attacks_along_training(data: xr.Dataset, title: str) -> Figure:
     figure, axes = new_figure(1, len(methods), title=title, width=3.1, height=3.2, sharey=True)
     for ax, name in zip(axes[0], methods):
         part = data.sel(defence=name)
+        sound = part.where(part.status != Status.DIVERGED)
         for place, (look, words) in enumerate((("look_clean", "clean"), ("look_fgsm", "FGSM"), ("look_pgd", "PGD-10"))):
-            found = seed_interval(part[look].mean("class"))
+            found = seed_interval(sound[look].mean("class", skipna=False))
             style = {"color": COLOURS[place], "marker": MARKERS[place], "markevery": 2}
             ax.plot(found.epoch.values, found["mean"].values, label=words, **style)
             ax.fill_between(
@@ -104,7 +106,9 @@ def attacks_along_training(data: xr.Dataset, title: str) -> Figure:
             f"{int((part[variable] >= 0).sum())} of {part.sizes['seed']} {words}"
             for variable, words in (("warned_overfitting", "overfitting"), ("warned_constant", "constant"))
         ]
-        ax.set_title(f"{LABELS[name]}\nwarned: {', '.join(warned)}", fontsize=8.5)
+        lost = int((part.status == Status.DIVERGED).sum())
+        diverged = f"; {lost} of {part.sizes['seed']} diverged" if lost else ""
+        ax.set_title(f"{LABELS[name]}{diverged}\nwarned: {', '.join(warned)}", fontsize=8.5)
         ax.set_xlabel("epoch")
         ax.set_ylim(-0.02, 1.02)
     axes[0, 0].set_ylabel("accuracy on test images")
