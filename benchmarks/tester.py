@@ -23,6 +23,7 @@ from lemmata.claims import collapse, exponent, threshold
 from lemmata.claims.fit import fit, inverse_variances
 from lemmata.tester.conjecture import Setting
 from lemmata.tester.law import Law
+from lemmata.tester.looks import FIRST
 from lemmata.tester.runner import runner
 from lemmata.tester.study import Study
 from tests.oracles.synthetic_lab import SyntheticLab
@@ -49,6 +50,7 @@ def thresholds(lab: Any, over: dict[str, Any], seeds: int, statistic: str = "mea
 
     stations = conjecture.explore(setting, ask)
     values = conjecture.measure(stations, ask, range(1000, 1000 + seeds))
+    stations = conjecture.bent(stations, values[:, :FIRST], ask, range(1000, 1000 + FIRST))
     return conjecture.log_thresholds(stations, values), list(stations.shapes)
 
 
