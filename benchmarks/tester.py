@@ -73,8 +73,8 @@ def coverage(runs: int = 500, console: Console | None = None) -> dict[tuple[int,
     """Share of studies whose 95 % intervals for a and b hold the truth, for K seeds and both kinds of threshold."""
     found = {}
     # The mean curve's exponents differ from each seed's by the same amount in every lab; several labs tell it.
-    mean_truth = np.mean([truth(SyntheticLab(root=1000 + k), EIGHT) for k in range(4)], 0)
-    for seeds, statistic in ((24, "mean"), (24, "each"), (8, "mean")):
+    mean_truth = np.mean([truth(SyntheticLab(root=1000 + k), EIGHT) for k in range(16)], 0)
+    for seeds, statistic in ((24, "mean"), (24, "each"), (8, "mean"), (64, "mean")):
         right = mean_truth if statistic == "mean" else np.array([0.0, -0.25, 0.25])
         hits, widths = np.zeros(2), []
         for run in range(runs):
