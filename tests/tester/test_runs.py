@@ -15,7 +15,7 @@ from lemmata.sweep import Body, Variable, executors, sweep
 from lemmata.tester.runner import runner
 from tests.claims.test_measurements import dataset
 from tests.oracles.synthetic_lab import SyntheticLab
-from tests.sweep.bodies import Random
+from tests.sweep.bodies import Value
 
 N_D = {"n": (10, 20, 40), "d": (2000, 32000)}
 KAPPA = lm.Threshold("test_error", 0.1, "signal", "C * n**a * d**b", {"a": -0.25, "b": 0.25}, 0.1)
@@ -66,9 +66,9 @@ def test_a_study_starts_its_processes_once(monkeypatch):
     renew = executors._Processes.renew
     monkeypatch.setattr(executors._Processes, "renew", lambda pool: started.append(pool) or renew(pool))
     monkeypatch.setattr(executors.os, "sched_getaffinity", lambda pid: {0})
-    law = lm.Scaling("value", "C * signal**a", {"a": 1.0}, 0.1)
-    asked = {"over": {"signal": (1.0, 2.0, 4.0)}, "budget": 100, "precision": -1.0}
-    here, there = lm.test(law, Random(), **asked), lm.test(law, Random(), **asked, executor="processes")
+    law = lm.Scaling("value", "C * n**a", {"a": 1.0}, 0.1)
+    asked = {"over": {"n": (1, 2, 4)}, "budget": 100, "precision": -1.0}
+    here, there = lm.test(law, Value(), **asked), lm.test(law, Value(), **asked, executor="processes")
     assert len(started) == 1
     assert len(there.outcomes[0].looks) == 3
     assert here.outcomes[0].judgement.rows == there.outcomes[0].judgement.rows
