@@ -29,6 +29,20 @@ EXPERIMENTS = {
         laptop=15,
         paper=400,
     ),
+    "benign-overfitting-fixed": Entry(
+        "fixed",
+        "Training both layers is as training with the output fixed from a large output layer, not from a small one.",
+        smoke=1,
+        laptop=10,
+        paper=200,
+    ),
+    "benign-overfitting-conditions": Entry(
+        "conditions",
+        "Where the output layer begins to grow and where a start becomes harmful, over n and d.",
+        smoke=1,
+        laptop=60,
+        paper=4000,
+    ),
     "benign-overfitting-dimension": Entry(
         "dimension",
         "At fixed κ the test error hardly changes from d = 10³ to d = 10⁹, at the same cost.",
