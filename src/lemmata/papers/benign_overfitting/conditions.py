@@ -76,7 +76,7 @@ def limits(data: xr.Dataset, name: str) -> tuple[Estimate, Estimate]:
         part = at(data, v0=LARGE)
         pairs, level = (usable(part).test_error, part.test_error_predicted), HARM
     need(pairs[0], seed=2, **{name: 2})
-    measured, predicted = pairs
+    measured, predicted = (array.reset_coords(drop=True) for array in pairs)
     # Of a few seeds the predicted one has no spread; the same number for each makes it an estimate.
     return threshold(measured, level, name), threshold(predicted.broadcast_like(measured), level, name)
 
@@ -123,11 +123,13 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     quiet, large = one.isel(init=0) if "init" in one.dims else one, one.isel(v0=-1) if "v0" in one.dims else one
     if "v0" in quiet.dims:
         curves(axes[0, 0], growth(quiet), "v0", theory=quiet.growth_predicted, legend=False,
-               title="growth of the output layer", **shared)  # fmt: skip
+               title=f"growth of the output layer; dotted: ×{GROWTH:.2f}", **shared)  # fmt: skip
         axes[0, 0].axhline(GROWTH, color="0.5", ls=":")
+        axes[0, 0].set_xticks(quiet.v0.values, [f"{v0:.2g}" for v0 in quiet.v0.values])
+        axes[0, 0].set_xticks([], minor=True)
     if "init" in large.dims:
         curves(axes[0, 1], large.test_error, "init", theory=large.test_error_predicted,
-               title=f"test error at v₀ = {float(large.v0):g}", **shared)  # fmt: skip
+               title=f"test error at v₀ = {float(large.v0):g}; dotted: {HARM:g}", **shared)  # fmt: skip
         axes[0, 1].axhline(HARM, color="0.5", ls=":")
     return {"conditions": figure}
 

@@ -237,11 +237,12 @@ def ratio(data: xr.Dataset) -> Figure:
     figure, axes = new_figure(1, len(inits), title=title, width=5.4, sharey=True)
     for ax, init in zip(axes[0], inits):
         part = at(chosen, init=init)
+        part = part.sel(step=part.step > 0) if "step" in part.dims else part
         measured = (part["norm_hidden"] / part["norm_output"]).assign_attrs(long_name="ratio of norms ‖W‖/‖v‖")
         theory = part["norm_hidden_predicted"] / part["norm_output_predicted"]
         hue = "v0" if "v0" in measured.dims else None
         heading = f"filters at the start: σ₀√d = {init * float(np.max(part.d)) ** 0.5:.2g}"
-        curves(ax, measured, "step", hue, log="y", theory=theory, title=heading, legend=ax is axes[0, -1])
+        curves(ax, measured, "step", hue, log="xy", theory=theory, title=heading, legend=ax is axes[0, -1])
     return figure
 
 

@@ -114,7 +114,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     last = chosen.isel(step=-1) if "step" in chosen.dims else chosen
     words = ["trained" if value else "fixed" for value in last.train_output.values.ravel()]
     last = last.assign_coords(train_output=words) if "train_output" in last.dims else last
-    title = f"Fixed or trained: alike from v₀c ≈ {float(chosen.v0c.mean()):.2g} on{note}"
+    title = f"Fixed or trained: alike above the predicted v₀c ≈ {float(chosen.v0c.mean()):.2g} (dashed){note}"
     figure, axes = new_figure(1, 2, title=title, width=4.8, height=3.6)
     hue = "train_output" if "train_output" in last.dims else None
     for ax, name in zip(axes[0], ("test_error", "train_loss")):
