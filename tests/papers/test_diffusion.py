@@ -74,7 +74,8 @@ def test_border_is_read_off_where_the_ratio_passes_one():
     control = xr.DataArray(n[:, None] * snr**2, dims=("n", "snr"), coords={"n": n, "snr": snr})
     ratio = xr.concat([control**0, (control / 2.5) ** 2], xr.DataArray(["denoiser", "classifier"], dims="model"))
     dataset = xr.Dataset({"ratio": ratio, "ratio_predicted": ratio, "control": control, "status": 1 + 0 * ratio})
-    dataset = dataset.assign_coords(model=["denoiser", "classifier"])
+    dataset = dataset.assign_coords(model=["denoiser", "classifier"]).expand_dims(seed=2)
+    dataset["control"] = control
     np.testing.assert_allclose(diffusion_map.border(dataset).value, 2.5, rtol=1e-6)
     assert diffusion_map.border_is_the_race(dataset).holds
     elsewhere = dataset.assign(ratio=ratio * 10)

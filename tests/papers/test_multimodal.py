@@ -124,18 +124,19 @@ def test_cells_that_did_not_fit_are_left_out():
 def test_crossing_is_interpolated():
     n_snr2 = np.array([0.5, 1.0, 4.0])
     ratio = 0.5 * n_snr2**0.8  # crosses one at n SNR^2 = 2^1.25
-    dims, shape = ("modality", "signal_ratio", "signal", "seed"), (1, 1, 3, 1)
+    dims, shape = ("modality", "signal_ratio", "signal", "seed"), (1, 1, 3, 2)
+    both = np.broadcast_to(ratio[:, None], (3, 2)).reshape(shape)
     dataset = xr.Dataset(
         {
-            "signal_over_noise": (dims, ratio.reshape(shape)),
+            "signal_over_noise": (dims, both),
             "status": (dims, np.ones(shape, dtype=np.int8)),
             "n_snr2": ("signal", n_snr2),
         },
-        {"modality": ["single"], "signal_ratio": [1.0], "signal": n_snr2**0.5, "seed": [0]},
+        {"modality": ["single"], "signal_ratio": [1.0], "signal": n_snr2**0.5, "seed": [0, 1]},
     )
     found = plane.crossing(dataset, modality="single", signal_ratio=1.0)
-    assert abs(float(found.mean("seed")) - 2**1.25) < 1e-9
-    with pytest.raises(NotMeasurable, match="do not cross"):
+    assert abs(float(found.value) - 2**1.25) < 1e-9
+    with pytest.raises(NotMeasurable, match="nowhere along signal"):
         plane.crossing(dataset.isel(signal=[0, 1]), modality="single", signal_ratio=1.0)
 
 

@@ -64,6 +64,17 @@ class Toy(Body):
 
 
 @dataclass(frozen=True)
+class Value(Toy):
+    """The value alone, which costs nothing to load."""
+
+    variables: ClassVar = {"value": Variable()}
+    coordinates: ClassVar = {}
+
+    def run(self, points):
+        return {"value": np.array([self.scale * p["n"] * (1 + 0.1 * np.sin(p["seed"] * p["n"])) for p in points])}
+
+
+@dataclass(frozen=True)
 class Random(Toy):
     """Per-cell draws from counters, as trainings make them."""
 

@@ -1,6 +1,7 @@
 """What runs: Runs and bodies in batches of one shape, here or on any executor; stored sweeps for collapse."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,10 +11,11 @@ import pytest
 import lemmata as lm
 from lemmata.claims import NotMeasurable
 from lemmata.parameters import parameter
-from lemmata.sweep import Body, Variable, sweep
+from lemmata.sweep import Body, Variable, executors, sweep
 from lemmata.tester.runner import runner
 from tests.claims.test_measurements import dataset
 from tests.oracles.synthetic_lab import SyntheticLab
+from tests.sweep.bodies import Value
 
 N_D = {"n": (10, 20, 40), "d": (2000, 32000)}
 KAPPA = lm.Threshold("test_error", 0.1, "signal", "C * n**a * d**b", {"a": -0.25, "b": 0.25}, 0.1)
@@ -34,14 +36,44 @@ class LabBody(Body):
         return {**SyntheticLab()(whole), "status": np.zeros(len(points), np.int8)}
 
 
-def test_a_body_is_run_in_batches_of_one_shape_here_or_on_an_executor():
-    here = lm.test(KAPPA, LabBody(), N_D, budget=1000)
+@contextmanager
+def threads():
     with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@contextmanager
+def dask():
+    """A scheduler and a worker in this process, by the executor that its client gives."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        yield client.get_executor()
+
+
+@pytest.mark.parametrize("executor", [threads, dask])
+def test_a_body_is_run_in_batches_of_one_shape_here_or_on_an_executor(executor):
+    here = lm.test(KAPPA, LabBody(), N_D, budget=1000)
+    with executor() as pool:
         there = lm.test(KAPPA, LabBody(), N_D, budget=1000, executor=pool)
     assert here.holds is True
-    assert here.outcomes == there.outcomes or str(here.outcomes[0].judgement.rows) == str(
-        there.outcomes[0].judgement.rows
-    )
+    assert here.outcomes[0].judgement.rows == there.outcomes[0].judgement.rows
+    assert here.cells == there.cells
+
+
+def test_a_study_starts_its_processes_once(monkeypatch):
+    """Batches of a study that names processes share one pool, which is gone afterwards."""
+    started = []
+    renew = executors._Processes.renew
+    monkeypatch.setattr(executors._Processes, "renew", lambda pool: started.append(pool) or renew(pool))
+    monkeypatch.setattr(executors.os, "sched_getaffinity", lambda pid: {0})
+    law = lm.Scaling("value", "C * n**a", {"a": 1.0}, 0.1)
+    asked = {"over": {"n": (1, 2, 4)}, "budget": 100, "precision": -1.0}
+    here, there = lm.test(law, Value(), **asked), lm.test(law, Value(), **asked, executor="processes")
+    assert len(started) == 1
+    assert len(there.outcomes[0].looks) == 3
+    assert here.outcomes[0].judgement.rows == there.outcomes[0].judgement.rows
+    with pytest.raises(RuntimeError, match="shutdown"):
+        started[0].executor.submit(print)
 
 
 def test_batches_come_back_in_the_order_of_the_points():

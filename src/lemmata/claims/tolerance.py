@@ -193,11 +193,13 @@ def _told(detail: Detail) -> list[str]:
         rows = [(detail[k], f"{float(detail[k]):.3g}") for k in cells]
     else:
         return [text for part in detail for text in _told(part)]
-    return [", ".join(f"{text} at {_place(cell)}" if cell.coords else text for cell, text in rows if cell.notnull())]
+    dims = (detail if isinstance(detail, xr.DataArray) else detail.value).dims
+    told = [(text, _place(cell, dims)) for cell, text in rows if cell.notnull()]
+    return [", ".join(f"{text} at {place}" if place else text for text, place in told)]
 
 
-def _place(cell: xr.DataArray) -> str:
-    return str(Place(float(cell), {str(name): value.item() for name, value in cell.coords.items() if not value.ndim}))
+def _place(cell: xr.DataArray, dims: Sequence[Any]) -> str:
+    return str(Place(float(cell), {str(name): cell[name].item() for name in dims if name in cell.coords}))
 
 
 def _joined(texts: Any) -> str:

@@ -7,6 +7,7 @@ _CONTENTS = {
     "Card": "lemmata.lab.card",
     "Entry": "lemmata.lab.card",
     "Paper": "lemmata.lab.card",
+    "Sentence": "lemmata.lab.card",
     "Size": "lemmata.lab.size",
     "Experiment": "lemmata.lab.experiment",
     "ALL": "lemmata.lab.card",
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lemmata.lab.card import Card as Card
     from lemmata.lab.card import Entry as Entry
     from lemmata.lab.card import Paper as Paper
+    from lemmata.lab.card import Sentence as Sentence
     from lemmata.lab.experiment import Experiment as Experiment
     from lemmata.lab.size import Size as Size
 

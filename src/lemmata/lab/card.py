@@ -30,6 +30,21 @@ class Paper:
         return f"{self.authors}, arXiv {self.arxiv}"
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """A statement of a paper's abstract, in our words, and the claims that test it.
+
+    Args:
+        says: the statement.
+        claims: ``"experiment/claim"`` each.
+        because: why it is not tested here, or what the claims leave out.
+    """
+
+    says: str
+    claims: tuple[str, ...] = ()
+    because: str = ""
+
+
 @dataclass(frozen=True, init=False)
 class Entry:
     """One experiment in a paper's index.

@@ -20,9 +20,9 @@ from lemmata.sweep.pool import Pool
 from lemmata.sweep.serial import Serial
 
 
-def check(executor: str | Executor | None) -> None:
+def check(executor: str | Executor | Pool | None) -> None:
     """Refuse what :func:`resolve` would refuse, without starting anything."""
-    known = isinstance(executor, Executor) or executor in (None, "serial", "processes")
+    known = isinstance(executor, Executor | Pool) or executor in (None, "serial", "processes")
     if not known and not (isinstance(executor, str) and executor.startswith("tcp://")):
         raise ValueError(
             f"executor {executor!r} is unknown; use 'serial', 'processes', 'tcp://HOST:PORT' of a Dask scheduler, "
@@ -31,8 +31,8 @@ def check(executor: str | Executor | None) -> None:
 
 
 @contextmanager
-def resolve(executor: str | Executor | None) -> Iterator[Pool]:
-    """What runs tiles.
+def resolve(executor: str | Executor | Pool | None) -> Iterator[Pool]:
+    """What runs tiles; a pool that is open already is used and left open.
 
     Raises:
         ValueError: an unknown name.
@@ -40,7 +40,9 @@ def resolve(executor: str | Executor | None) -> Iterator[Pool]:
         ImportError: a scheduler was named and ``distributed`` is not installed.
     """
     check(executor)
-    if executor is None or executor == "serial" or isinstance(executor, Serial):
+    if isinstance(executor, Pool):
+        yield executor
+    elif executor is None or executor == "serial" or isinstance(executor, Serial):
         with _serial() as pool:
             yield pool
     elif executor == "processes":

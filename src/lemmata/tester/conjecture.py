@@ -137,12 +137,14 @@ class Stations:
         shapes: the points that stations belong to, one after the other.
         place: ``(shape,)`` what exploring found there, e.g. the logarithm of a threshold.
         notes: what exploring left out.
+        bend: second derivative of the logarithm of the quantity near these places, measured at the first look.
     """
 
     points: tuple[Mapping[str, Any], ...]
     shapes: tuple[Mapping[str, Any], ...]
     place: np.ndarray = field(default_factory=lambda: np.zeros(0))
     notes: tuple[str, ...] = ()
+    bend: float = 0.0
 
 
 class Conjecture(ABC):
@@ -192,6 +194,18 @@ class Conjecture(ABC):
     def recentred(self, setting: Setting, stations: Stations, values: np.ndarray) -> Stations | None:
         """Other stations, if the first look shows that these are misplaced."""
         return None
+
+    def bent(self, stations: Stations, values: np.ndarray, ask: Ask, seeds: Sequence[int]) -> Stations:
+        """The stations with what only the first look measures, from :meth:`cells_to_bend` cells for each of its seeds.
+
+        Args:
+            values: what :meth:`measure` found at these seeds.
+        """
+        return stations
+
+    def cells_to_bend(self, stations: Stations) -> int:
+        """Cells of the first look beyond those of all looks, per seed."""
+        return 0
 
     def describe(self) -> dict[str, Any]:
         """All fields, as JSON."""

@@ -75,25 +75,29 @@ class Layout:
         return self.alpha / len(self.looks)
 
 
-def lay_out(cells: int, per_seed: int, alpha: float, spent: int = 0, looks: int | None = None) -> Layout:
+def lay_out(
+    cells: int, per_seed: int, alpha: float, spent: int = 0, looks: int | None = None, at_first: int = 0
+) -> Layout:
     """Doubling looks that a budget allows, and α for some more.
 
     Args:
         cells: budget in cells, of which ``spent`` are gone for exploring.
         per_seed: cells that one more seed costs.
         looks: how many to lay out, in place of those the budget allows and :data:`FURTHER` more.
+        at_first: cells that a seed of the first look costs beyond.
 
     Raises:
         ValueError: the budget is too small for four seeds; with the least budget.
     """
-    room = (cells - spent) // max(1, per_seed)
+    room = (cells - spent) // max(1, per_seed + at_first)
     if room < LEAST:
-        least = spent + LEAST * per_seed
+        least = spent + LEAST * (per_seed + at_first)
         raise ValueError(
             f"a budget of {cells} cells leaves {max(0, room)} seeds after exploring and {LEAST} are needed; "
             f"give {least} cells or more"
         )
     first = min(FIRST, room)
+    room = (cells - spent - first * at_first) // max(1, per_seed)
     allowed = 1
     while first * 2**allowed <= min(room, MOST):
         allowed += 1

@@ -7,6 +7,7 @@ is given the points as they are; a mapping of names to runs is one run with an a
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ import numpy as np
 
 from lemmata.sweep import Grid, Points, each_tile
 from lemmata.sweep.as_body import as_body
+from lemmata.sweep.executors import resolve
+from lemmata.sweep.pool import Pool
+from lemmata.sweep.sendable import check_sendable
 from lemmata.sweep.tile import TILE_BYTES
 
 Point = Mapping[str, Any]
@@ -88,11 +92,11 @@ class OfBody:
 
     Args:
         executor: where batches run, as of :func:`lemmata.sweep.sweep`; ``None``: here, without a sweep's bookkeeping,
-            which costs as much as a hundred cells.
+            which costs as much as a hundred cells. Inside :func:`opened` batches share one pool.
     """
 
     body: Any
-    executor: str | Executor | None = None
+    executor: str | Executor | Pool | None = None
     _shape_axes: tuple[str, ...] = ()
 
     @property
@@ -205,6 +209,31 @@ def runner(
     if callable(run) and not isinstance(run, type):
         return OfFunction(run, of, {name: np.asarray(values) for name, values in (recorded or {}).items()})
     return OfBody(as_body(run), executor)
+
+
+@contextmanager
+def opened(run: Runner) -> Iterator[None]:
+    """Starts the workers that a run names once, for all batches until the end.
+
+    Raises:
+        TypeError: a process pool is named, and the body cannot be sent to it.
+    """
+    every = run.runs.values() if isinstance(run, OfSeveral) else [run]
+    named = [one for one in every if isinstance(one, OfBody) and isinstance(one.executor, str)]
+    before = [(one, one.executor) for one in named]
+    with ExitStack() as stack:
+        pools: dict[Any, Pool] = {}
+        for one, name in before:
+            if name == "processes":
+                check_sendable(one.body)
+            if name not in pools:
+                pools[name] = stack.enter_context(resolve(name))
+            one.executor = pools[name]
+        try:
+            yield
+        finally:
+            for one, name in before:
+                one.executor = name
 
 
 def seconds_of(call: Callable[[], Any]) -> tuple[Any, float]:

@@ -6,71 +6,23 @@ More budget later takes the next of the looks that were laid out at the start.
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lemmata.tester.cells import CONFIRM, EXPLORE, Cells
-from lemmata.tester.conjecture import Ask, Conjecture, Judgement, Setting, Stations
+from lemmata.tester.conjecture import Conjecture, Judgement, Setting
 from lemmata.tester.expression import Expression
 from lemmata.tester.given import as_json, axes_of, seeds_of
 from lemmata.tester.journal import Journal
 from lemmata.tester.looks import Budget, Layout, holm, lay_out
 from lemmata.tester.report import Outcome, Report
-from lemmata.tester.runner import RUN, runner
+from lemmata.tester.runner import RUN, opened, runner
+from lemmata.tester.thread import FRESH, Thread
 
 EXPLORING_SEEDS = 4
-FRESH = 1000
-"""First seed of those that estimates are made of; moved behind the seeds that a conjecture was found on."""
-MAY_MISS = 0.05
-"""Share of seeds that may be left out for a cell that did not end; with more, a study decides nothing."""
 Heard = Callable[["Study"], None]
-
-
-@dataclass
-class _Thread:
-    """What is known of one conjecture while the study goes on."""
-
-    conjecture: Conjecture
-    stations: Stations
-    values: np.ndarray | None = None
-    first_seed: int = FRESH
-    judgement: Judgement | None = None
-    looks: list[tuple[int, str]] = field(default_factory=list)
-    reason: str = ""
-    dropped: int = 0
-    spent: int = 0
-    closed: bool = False
-
-    def take(self, ask: Ask, count: int, setting: Setting) -> None:
-        """Measure as many seeds as a look has; move stations once if they are misplaced."""
-        have = 0 if self.values is None else self.values.shape[1]
-        self.spent += self.conjecture.cells_per_seed(self.stations) * (count - have)
-        new = self.conjecture.measure(self.stations, ask, range(self.first_seed + have, self.first_seed + count))
-        self.values = new if self.values is None else np.concatenate([self.values, new], 1)
-        if have == 0:
-            moved = self.conjecture.recentred(setting, self.stations, self.values[:, _whole(self.values)])
-            if moved is not None:
-                self.spent += self.conjecture.cells_per_seed(moved) * count
-                self.stations, self.first_seed, self.values = moved, self.first_seed + count, None
-                self.values = self.conjecture.measure(moved, ask, range(self.first_seed, self.first_seed + count))
-
-    def whole(self) -> np.ndarray:
-        """Values of the seeds all of whose cells count; says so if too many do not."""
-        assert self.values is not None
-        kept = _whole(self.values)
-        self.dropped, self.reason = int((~kept).sum()), ""
-        if self.dropped > MAY_MISS * len(kept) or kept.sum() < 3:
-            self.reason = f"{self.dropped} of {len(kept)} seeds have a cell that diverged or did not end"
-        found: np.ndarray = self.values[:, kept]
-        return found
-
-
-def _whole(values: np.ndarray) -> np.ndarray:
-    kept: np.ndarray = np.isfinite(values).all(tuple(axis for axis in range(values.ndim) if axis != 1))
-    return kept
 
 
 class Study:
@@ -128,7 +80,7 @@ class Study:
         if origin is not None:
             self.journal.write("origin", origin)
         self.cells = Cells(runs, quantities, self.journal, lambda cells: self._say())
-        self.threads: list[_Thread] = []
+        self.threads: list[Thread] = []
         self.layout: Layout | None = None
         self.allowed = self.explored = 0
 
@@ -148,15 +100,16 @@ class Study:
 
     def run(self) -> Report:
         """Explore, lay out, look."""
-        self.explore()
-        layout = self.layout
-        assert layout is not None
-        for count in layout.looks:
-            if not self.can_afford(count):
-                break
-            self.look(count, layout)
-            if all(thread.closed for thread in self.threads):
-                break
+        with opened(self.setting.runner):
+            self.explore()
+            layout = self.layout
+            assert layout is not None
+            for count in layout.looks:
+                if not self.can_afford(count):
+                    break
+                self.look(count, layout)
+                if all(thread.closed for thread in self.threads):
+                    break
         report = self.report()
         self.journal.write("report", report.to_json())
         return report
@@ -168,7 +121,7 @@ class Study:
             def ask(points: Sequence[Mapping[str, Any]], of: str = conjecture.of) -> np.ndarray:
                 return self.cells.ask(points, EXPLORE, of)
 
-            self.threads.append(_Thread(conjecture, conjecture.explore(self.setting, ask), first_seed=self.first_seed))
+            self.threads.append(Thread(conjecture, conjecture.explore(self.setting, ask), first_seed=self.first_seed))
         self.explored = self.cells.counts[EXPLORE]
         per_seed = sum(thread.conjecture.cells_per_seed(thread.stations) for thread in self.threads)
         stored = self.journal.last("layout")
@@ -178,7 +131,8 @@ class Study:
         # A budget in seconds becomes cells once, so that a study that is killed ends as it would have.
         self.allowed = stored["cells"] if same else self.budget.cells_at(self.seconds_per_cell())
         if self.layout is None:
-            self.layout = lay_out(self.allowed, per_seed, self.alpha, self.explored, self.looks)
+            bend = sum(thread.conjecture.cells_to_bend(thread.stations) for thread in self.threads)
+            self.layout = lay_out(self.allowed, per_seed, self.alpha, self.explored, self.looks, bend)
         if not same:
             laid = {"looks": list(self.layout.looks), "alpha": self.layout.alpha}
             self.journal.write("layout", {**laid, "budget": str(self.budget), "cells": self.allowed})
@@ -186,11 +140,7 @@ class Study:
 
     def can_afford(self, count: int) -> bool:
         """Whether the budget has room for all open conjectures at this many seeds."""
-        need = 0
-        for thread in self.threads:
-            have = 0 if thread.values is None else thread.values.shape[1]
-            if not thread.closed:
-                need += thread.conjecture.cells_per_seed(thread.stations) * (count - have)
+        need = sum(thread.need(count) for thread in self.threads if not thread.closed)
         spent = self.explored + sum(thread.spent for thread in self.threads)
         return spent + need <= self.allowed
 
@@ -205,7 +155,7 @@ class Study:
 
             thread.take(ask, count, self.setting)
             values = thread.whole()
-            judges.append(_judge(thread, self.setting, values))
+            judges.append(thread.judging(self.setting, values))
         closed = [thread.judgement.holds for thread in self.threads if thread.closed and thread.judgement]
         found = holm(judges, layout.alpha_of_a_look, closed.count(False), closed.count(True))
         for thread, judgement in zip(open_, found):
@@ -282,12 +232,6 @@ class Study:
             self.confirmatory = False
             self.journal.write("design", design)
             self.journal.lines = [line for line in self.journal.lines if "layout" not in line]
-
-
-def _judge(thread: _Thread, setting: Setting, values: np.ndarray) -> Callable[[float], Judgement]:
-    if thread.reason:
-        return lambda alpha: Judgement(())
-    return lambda alpha: thread.conjecture.judge(setting, thread.stations, values, alpha)
 
 
 def _word(judgement: Judgement) -> str:

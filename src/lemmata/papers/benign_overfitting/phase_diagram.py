@@ -20,11 +20,14 @@ from lemmata.claims import (
     all_of,
     among,
     at,
+    at_least,
+    at_most,
     between,
     claim,
     exponent,
     extremes,
     factor,
+    mean,
     need,
     one_of_each,
     threshold,
@@ -44,6 +47,12 @@ LEVEL = 0.1
 """Test error at the transition."""
 TREND = 0.2
 """Largest exponent of n in κ at the transition: 40 % from n = 20 to 100."""
+BELOW, NEARLY = 10.0, 5.0
+"""Prefactor of the lower bound, and what the constants of both exponents may differ by: "nearly matching"."""
+CONSTANT = 0.1
+"""Test error that is harmful: the constant that Kou et al. 2023 state."""
+TINY = 1e-100
+"""Errors below are lost to rounding for all that is said here."""
 SIZES = {
     "smoke": Size(v0=(SMALL, LARGE), n=(20, 40, 80), signal=(1.0, 2.0, 3.0, 5.0), seeds=3),
     "laptop": Size(
@@ -114,6 +123,31 @@ def exponential_bound(data: xr.Dataset) -> Finding:
     return alike(2, per_n, format=f"C from {low:.2f} to {high:.2f} over n", expected="one C for all n")
 
 
+@claim("for κ ≥ 1 the test error is at least exp(−κ/C′)/10, nearly as large as the upper bound", setting.ABSTRACT)
+def lower_bound(data: xr.Dataset) -> Finding:
+    """The largest C′ with error ≥ exp(−κ/C′)/10 wherever κ ≥ 1, at all n and both output scales, beside the upper C.
+
+    Both are such that the bounds hold for whole intervals over seeds.
+    """
+    need(data, n=2, seed=2)
+    error, kappa = mean(usable(data).test_error, log=True), setting.kappa(data)
+    here = (kappa >= 1) & (error.value > TINY)
+    lower = among(kappa / -np.log(BELOW * error.low), here & (BELOW * error.low < 1), "κ ≥ 1").min()
+    upper = among(kappa / -np.log(error.high), here, "κ ≥ 1").max()
+    said = f"C′ = {float(lower):.2f} below, C = {float(upper):.2f} above, at all n and v0: ×{{:.1f}}"
+    return at_most(
+        NEARLY, upper / lower, format=said, expected="of one order", where="between the exponents' constants"
+    )
+
+
+@claim("for κ ≤ 0.2 the test error is at least a constant", setting.ABSTRACT, ALL)
+def harmful_side(data: xr.Dataset) -> Finding:
+    """Mean test errors where κ is small, at all n and both output scales, with intervals."""
+    error = mean(usable(data).test_error)
+    few = error.where(among(error.value, setting.kappa(data) <= 0.2, "κ ≤ 0.2").notnull())
+    return at_least(CONSTANT, few, format="test error at least {least:.3f}, worst", expected="bounded below")
+
+
 @claim("a formula without fitted constants gives the test error where it is at least 0.05", "derived here")
 def prediction_near_transition(data: xr.Dataset) -> Finding:
     """Predicted over measured test error, wherever the measured one is at least 0.05."""
@@ -127,6 +161,8 @@ CLAIMS = (
     setting.fits_training_data,
     kappa_decides,
     exponential_bound,
+    lower_bound,
+    harmful_side,
     small_start_needs_more,
     prediction_near_transition,
 )

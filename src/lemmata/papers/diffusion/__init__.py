@@ -1,6 +1,6 @@
 """Feature learning in denoisers against classifiers: Han, Huang, Cao, Zou 2024, arXiv 2412.01021."""
 
-from lemmata.lab import Entry, Paper
+from lemmata.lab import Entry, Paper, Sentence
 
 PAPER = Paper("Han, Huang, Cao, Zou 2024", "On the Feature Learning in Diffusion Models", "2412.01021")
 EXPERIMENTS = {
@@ -40,3 +40,41 @@ EXPERIMENTS = {
         paper=900,
     ),
 }
+ABSTRACT = (
+    Sentence(
+        "a denoiser learns signal and noise, balanced",
+        (
+            "diffusion-dynamics/denoiser-learns-both",
+            "diffusion-vs-classification/denoiser-learns-both",
+        ),
+    ),
+    Sentence(
+        "at stationary points whose ratio of signal to noise is Θ(n·SNR²)",
+        (
+            "diffusion-map/denoiser-has-no-border",
+            "diffusion-vs-classification/stationary-ratio",
+        ),
+        "an order where n·SNR² ≲ 1, no proportionality across decades: the ratio saturates",
+    ),
+    Sentence(
+        "a denoiser's signal grows linearly at first, a classifier's exponentially",
+        ("diffusion-dynamics/linear-against-exponential",),
+        "true of the mean over neurons at n·SNR² = 6.75; the claim tests the largest neuron, which the paper shows",
+    ),
+    Sentence(
+        "a classifier learns only the easier of signal and noise",
+        (
+            "diffusion-dynamics/classifier-learns-one",
+            "diffusion-map/border-is-the-race",
+        ),
+    ),
+    Sentence(
+        "both are seen on synthetic and on real images",
+        (
+            "diffusion-digits/denoiser-learns-both",
+            "diffusion-digits/classifier-passes",
+        ),
+        "scikit-learn's digits in place of MNIST",
+    ),
+)
+"""What the abstract says, sentence by sentence, in our words."""

@@ -1,6 +1,6 @@
 """Multi-modal against single-modal contrastive learning: Huang et al. 2024, arXiv 2411.02837."""
 
-from lemmata.lab import Entry, Paper
+from lemmata.lab import Entry, Paper, Sentence
 
 PAPER = Paper(
     "Huang, Han, Chen, Cao, Xu, Suzuki 2024",
@@ -44,3 +44,47 @@ EXPERIMENTS = {
         paper=3000,
     ),
 }
+ABSTRACT = (
+    Sentence(
+        "both kinds of contrast drive the training loss down",
+        (
+            "multimodal-figure-1/losses-fall",
+            "multimodal-theorems/both-fit",
+            "multimodal-curves/both-fit",
+        ),
+        "it fails with all others as negatives, which are not the paper's",
+    ),
+    Sentence(
+        "one modality memorises noise",
+        ("multimodal-theorems/single-memorises",),
+    ),
+    Sentence(
+        "two modalities of which the second has the larger signal-to-noise ratio learn the signal",
+        (
+            "multimodal-theorems/multi-learns",
+            "multimodal-map/multi-threshold",
+        ),
+    ),
+    Sentence(
+        "so that one fails downstream and the other generalises",
+        (
+            "multimodal-map/cooperates",
+            "multimodal-curves/downstream",
+            "multimodal-theorems/multi-error",
+        ),
+        "not at the theorems' own test signal, which no head can read",
+    ),
+    Sentence(
+        "the gain comes from the cooperation of the modalities",
+        (
+            "multimodal-map/gap-needs-ratio",
+            "multimodal-map/weak-second-harms",
+        ),
+    ),
+    Sentence(
+        "experiments on synthetic and on real data agree",
+        ("multimodal-figure-1/single-at-chance",),
+        "Table 1 is not found on scikit-learn's digits",
+    ),
+)
+"""What the abstract says, sentence by sentence, in our words."""

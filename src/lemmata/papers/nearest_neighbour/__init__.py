@@ -1,6 +1,6 @@
 """One-layer softmax attention learns one-nearest-neighbour in context: Li et al. 2024, arXiv 2411.10830."""
 
-from lemmata.lab import Entry, Paper
+from lemmata.lab import Entry, Paper, Sentence
 
 PAPER = Paper(
     "Li, Cao, Gao, He, Liu, Klusowski, Fan, Wang 2024",
@@ -65,3 +65,28 @@ EXPERIMENTS = {
         paper=120,
     ),
 }
+ABSTRACT = (
+    Sentence(
+        "a single attention layer can learn to answer as the one-nearest neighbour",
+        (
+            "nearest-neighbour/is-nearest-neighbour-under-shift",
+            "nearest-neighbour-digits/answers-as-scikit-learn",
+        ),
+    ),
+    Sentence(
+        "by gradient descent, although its loss is not convex",
+        (
+            "nearest-neighbour-landscape/nonconvex",
+            "nearest-neighbour/loss-falls",
+        ),
+    ),
+    Sentence(
+        "and keeps doing so when the distribution of prompts shifts",
+        (
+            "nearest-neighbour/shifted-error-falls-faster",
+            "nearest-neighbour-shifts/unit-shifts-do-no-harm",
+        ),
+        "of points on the sphere; lengths make it fail",
+    ),
+)
+"""What the abstract says, sentence by sentence, in our words."""

@@ -1,6 +1,6 @@
 """Parameter-free adaptive gradient methods: Tao, Yuan, Zhou, Cao, Gu 2024, arXiv 2412.19444."""
 
-from lemmata.lab import Entry, Paper
+from lemmata.lab import Entry, Paper, Sentence
 
 PAPER = Paper(
     "Tao, Yuan, Zhou, Cao, Gu 2024",
@@ -12,7 +12,7 @@ EXPERIMENTS = {
         "convex",
         "The first scale of AdaGrad++ and Adam++ hardly matters; the learning rates of Adam and AdaGrad do.",
         smoke=3,
-        laptop=90,
+        laptop=180,
         paper=5000,
     ),
     "parameter-free-rates": Entry(
@@ -51,3 +51,38 @@ EXPERIMENTS = {
         paper=2400000,
     ),
 }
+ABSTRACT = (
+    Sentence(
+        "AdaGrad++ and Adam++ converge without conditions on learning rates",
+        (
+            "parameter-free-rates/root-of-t",
+            "parameter-free-convex/any-first-scale",
+        ),
+        "the theorems are conditional on bounded iterates",
+    ),
+    Sentence(
+        "AdaGrad++ matches the rate of AdaGrad on convex problems",
+        ("parameter-free-rates/adagrad-rate",),
+    ),
+    Sentence(
+        "Adam++ matches the rate of Adam",
+        ("parameter-free-rates/adam-rate",),
+    ),
+    Sentence(
+        "no learning rate needs to be tuned",
+        (
+            "parameter-free-convex/flatter-than-learning-rates",
+            "parameter-free-rates/one-step-off",
+            "parameter-free-networks/any-first-scale",
+        ),
+    ),
+    Sentence(
+        "on deep-learning tasks Adam++ does as well as tuned Adam",
+        (
+            "parameter-free-networks/matches-tuned-adam",
+            "parameter-free-networks/matches-on-cosine",
+        ),
+        "small networks on digits; CIFAR-10 and GPT-2 need data and GPUs that were not at hand",
+    ),
+)
+"""What the abstract says, sentence by sentence, in our words."""

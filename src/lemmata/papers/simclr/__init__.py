@@ -1,6 +1,6 @@
 """SimCLR pre-training of two-layer CNNs: Zhang, Cao 2024, arXiv 2409.18685 (PMLR 300:4825-4833)."""
 
-from lemmata.lab import Entry, Paper
+from lemmata.lab import Entry, Paper, Sentence
 
 PAPER = Paper(
     "Zhang, Cao 2024",
@@ -65,3 +65,42 @@ EXPERIMENTS = {
         paper=5300,
     ),
 }
+ABSTRACT = (
+    Sentence(
+        "SimCLR pre-training is a matrix power method that aligns filters with the signal",
+        (
+            "simclr-unlabelled/alignment-predicted",
+            "simclr-residual/residual-is-small",
+        ),
+    ),
+    Sentence(
+        "enough unlabelled pairs, n₀·SNR² of order one, are needed",
+        ("simclr-unlabelled/pairs-decide",),
+    ),
+    Sentence(
+        "then a number of labels without SNR in it gives an almost optimal test loss",
+        (
+            "simclr-regime/labels-do-not-grow",
+            "simclr-regime/loss-is-bounded",
+            "simclr-labels/pretrained-succeeds",
+        ),
+    ),
+    Sentence(
+        "direct supervised training needs n·SNR^q of order one: far more labels",
+        (
+            "simclr-direct-threshold/load-decides",
+            "simclr-labels/direct-fails",
+        ),
+        "both thresholds are not yet on one grid, so that their ratio is predicted and not measured",
+    ),
+    Sentence(
+        "fine-tuning from any start with the right coefficients does as well",
+        ("simclr-any-start/made-does-as-well",),
+    ),
+    Sentence(
+        "experiments on real images agree",
+        ("simclr-digits/halves-the-error",),
+        "scikit-learn's digits in place of MNIST",
+    ),
+)
+"""What the abstract says, sentence by sentence, in our words."""

@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 
 from lemmata.claims import (
     Finding,
-    NotMeasurable,
+    above,
     all_of,
     among,
     at,
-    at_least,
-    at_most,
     below,
+    between,
     claim,
-    factor,
-    in_order,
+    exponent,
+    mean,
     one_of_each,
+    threshold,
     within,
 )
 from lemmata.lab import Experiment, Size
@@ -35,8 +35,6 @@ LOW_LOSS = 0.1
 """Test loss that counts as learnt."""
 HARD = 0.2
 """SNR up to which direct training fails with all the labels tried."""
-EXPECTED = {0.1: 32, 0.15: 8, 0.2: 8, 0.3: 4}
-"""Labels at which the loss is below :data:`LOW_LOSS`, measured before with code of its own, per SNR."""
 STARTS = ("simclr", "direct", "spectral", "oracle")
 SIZES = {
     "smoke": Size(start=STARTS[:2], snr=(0.2, 0.3), labels=(2, 8, 32), d=400, pairs=50, m=10, steps=800, seeds=2),
@@ -79,57 +77,51 @@ def pretrained_succeeds(data: xr.Dataset) -> Finding:
     return below(0.01, error, where=where, format="test error at most {:.2g}", expected="→ 0")
 
 
-@claim("the number of labels to a small test loss falls with the SNR", "derived here")
+@claim("the number of labels to a small test loss falls as SNR^(−q)", "derived here")
 def labels_to_low_loss(data: xr.Dataset) -> Finding:
-    """The first number of labels from which the mean test loss stays low, per SNR."""
-    loss = at(setting.usable(data), start="simclr").test_loss.mean("seed")
-    needed = setting.first_below(loss, "labels", LOW_LOSS)
-    found = xr.concat([at(needed, snr=snr) for snr in EXPECTED], "snr", coords="minimal", compat="override")
-    if bool(found.isnull().any()):
-        raise NotMeasurable("needs SNR = 0.1, 0.15, 0.2 and 0.3 and labels enough")
-    expected = xr.DataArray(list(EXPECTED.values()), dims="snr", coords={"snr": list(EXPECTED)})
-    said = ", ".join(f"{float(n):g} at {snr:g}" for snr, n in zip(EXPECTED, found)) + " SNR"
-    told = ", ".join(f"{n} at {snr:g}" for snr, n in EXPECTED.items()) + ", measured before"
-    return factor(2, found.assign_coords(snr=list(EXPECTED)), of=expected, where=f"for a mean loss < {LOW_LOSS:g}",
-                  format=said, expected=told)  # fmt: skip
+    """Exponent in the SNR of the number of labels at which the mean test loss falls through the level."""
+    labels = threshold(at(setting.usable(data), start="simclr").test_loss, LOW_LOSS, "labels")
+    found, q = exponent(labels, "snr"), float(data.power)
+    said = f"n = {', '.join(f'{float(n):.1f} at {float(n.snr):g}' for n in labels.value if n.notnull())}; SNR^{{:.2f}}"
+    return between(-q - 0.5, -q + 0.5, found, format=said, expected=f"SNR^−{q:g}, as cos is the same at every SNR",
+                   where=f"in the exponent, for a mean loss of {LOW_LOSS:g}")  # fmt: skip
 
 
 @claim("n·SNR^q·d^(q/2−1)·cos^(q−2) decides the test loss", "derived here")
 def one_load_decides(data: xr.Dataset) -> Finding:
-    """Test loss on either side of the load of the transition."""
-    loss, load = _collapsed(data)
-    high = among(loss, load >= 1.8, "n·SNR³√d·cos above 1.8")
-    low = among(loss, load <= 0.45, "n·SNR³√d·cos below 0.45")
-    return all_of(
-        at_most(0.12, high, where="above 1.8", format="loss ≤ {:.3f} above 1.8"),
-        at_least(0.12, low, where="below 0.45", format="≥ {:.2f} below 0.45"),
-        expected="falls between 0.45 and 1.8 at every SNR",
-    )
+    """The load at which the mean test loss falls through 0.12, at every SNR whose transition is on the grid."""
+    part, load = _loads(data)
+    found = threshold(part.test_loss, 0.12, "labels", of=load)
+    return between(0.45, 1.8, found, format="at a load of {least:.2f} to {most:.2f}, worst",
+                   expected="falls between 0.45 and 1.8 at every SNR", where="where the loss is 0.12",
+                   detail=found)  # fmt: skip
 
 
 @claim("a purer start needs fewer labels", "derived here")
 def ideal_starts(data: xr.Dataset) -> Finding:
-    """Mean test losses of the three pre-trained starts."""
-    loss = setting.usable(data).test_loss.mean("seed")
-    few = loss.where(loss.labels <= 32)
-    return in_order(
-        "mean loss over n ≤ 32",
-        **{name: float(at(few, start=start).mean()) for name, start in
-           (("oracle", "oracle"), ("spectral", "spectral"), ("SimCLR", "simclr"))},
-    )  # fmt: skip
+    """Mean test losses over n ≤ 32 of the three pre-trained starts, compared seed by seed."""
+    loss = setting.usable(data).test_loss
+    few = loss.where(loss.labels <= 32).mean(["labels", "snr"])
+    oracle, spectral, simclr = (mean(at(few, start=start)) for start in ("oracle", "spectral", "simclr"))
+    return all_of(
+        above(0, spectral.minus(oracle), format="spectral above oracle by {:.3f}"),
+        above(0, simclr.minus(spectral), format="SimCLR above spectral by {:.3f}"),
+        expected="oracle < spectral < SimCLR",
+        detail=("oracle", oracle, "spectral", spectral, "SimCLR", simclr),
+    )
 
 
 CLAIMS = (direct_fails, pretrained_succeeds, labels_to_low_loss, one_load_decides, ideal_starts)
 
 
-def _collapsed(data: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Mean test loss after SimCLR, and n·SNR^q·d^(q/2−1)·cos^(q−2) with cos as trained."""
+def _loads(data: xr.Dataset) -> tuple[xr.Dataset, xr.DataArray]:
+    """The cells after SimCLR, and n·SNR^q·d^(q/2−1)·cos^(q−2) with cos as trained."""
     part = at(setting.usable(data), start="simclr")
     q = float(data.power)
     cos2 = part.pretrained_signal_alignment.mean("seed")
     load = part.labels * part.snr**q * part.d ** (q / 2 - 1) * cos2 ** (q / 2 - 1)
     load.attrs = {"long_name": "n·SNR³·√d·cos" if q == 3 else f"n·SNR^q·d^(q/2−1)·cos^(q−2), q = {q:g}", "units": "1"}
-    return part.test_loss.mean("seed").assign_attrs(long_name="test loss"), load
+    return part, load
 
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:
@@ -161,7 +153,8 @@ def label_curves(data: xr.Dataset) -> Figure:
 def collapse(data: xr.Dataset) -> Figure:
     """Test loss against the load: all SNR fall on one curve."""
     chosen, note = one_of_each(data, "start", "snr", "labels")
-    loss, load = _collapsed(chosen)
+    part, load = _loads(chosen)
+    loss = part.test_loss.mean("seed").assign_attrs(long_name="test loss")
     figure, axes = new_figure(title="After pre-training one load decides the loss" + note, width=6.0)
     cloud(axes[0, 0], load, loss, "snr", log="xy", title="mean over seeds, cos as trained")
     axes[0, 0].axvline(theory.PRETRAINED, color="0.4", lw=1, linestyle=":")
