@@ -8,6 +8,7 @@ _CONTENTS = {
     "Entry": "lemmata.lab.card",
     "Paper": "lemmata.lab.card",
     "Size": "lemmata.lab.size",
+    "Explore": "lemmata.lab.explore",
     "Experiment": "lemmata.lab.experiment",
     "ALL": "lemmata.lab.card",
 }
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lemmata.lab.card import Entry as Entry
     from lemmata.lab.card import Paper as Paper
     from lemmata.lab.experiment import Experiment as Experiment
+    from lemmata.lab.explore import Explore as Explore
     from lemmata.lab.size import Size as Size
 
 
