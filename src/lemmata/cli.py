@@ -1,4 +1,6 @@
-"""The command line: list | run | check | test | show | new. It knows experiments by their cards and what each says.
+"""The command line: list | run | check | test | show | report | new.
+
+It knows experiments by their cards and what each says.
 
 Exit codes: 0, 1 where ``check`` found a claim that fails, 2 for a request that was refused (one sentence on the error
 stream), 130 for Ctrl-C. Subcommands are loaded when they are called, so that ``--help`` answers at once.
@@ -22,6 +24,7 @@ _COMMANDS = {
     "check": ("lemmata.commands.check", "Claims of a finished run, measured beside predicted."),
     "test": ("lemmata.commands.test", "Test a conjecture of your own on cells that are run for it."),
     "show": ("lemmata.commands.show", "Draw the figures of a finished run from its stored data."),
+    "report": ("lemmata.commands.report", "One HTML file of a finished run, to be sent and opened offline."),
     "new": ("lemmata.commands.new", "Write an experiment file of your own that runs as it is."),
 }
 

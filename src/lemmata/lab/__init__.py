@@ -9,6 +9,7 @@ _CONTENTS = {
     "Paper": "lemmata.lab.card",
     "Sentence": "lemmata.lab.card",
     "Size": "lemmata.lab.size",
+    "Explore": "lemmata.lab.explore",
     "Experiment": "lemmata.lab.experiment",
     "ALL": "lemmata.lab.card",
 }
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lemmata.lab.card import Paper as Paper
     from lemmata.lab.card import Sentence as Sentence
     from lemmata.lab.experiment import Experiment as Experiment
+    from lemmata.lab.explore import Explore as Explore
     from lemmata.lab.size import Size as Size
 
 

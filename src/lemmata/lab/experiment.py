@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from lemmata.claims import Claim
 from lemmata.lab.card import SIZES, Card
+from lemmata.lab.explore import Explore
 from lemmata.lab.size import Size
 from lemmata.parameters import Parameter
 from lemmata.sweep import Axis, Body, Grid
@@ -35,6 +36,7 @@ class Experiment:
         predict: dataset → theory variables on the same coordinates, by name.
         figures: dataset with its predictions → file name without ending → figure.
         options: what decides how the body is made (a file, a device): parameter by name, given to ``body`` as keywords.
+        explore: the map that is shown live; by default the first variable over the two longest axes.
         card: name, sentence and paper; whoever finds an experiment fills it in.
 
     Raises:
@@ -47,6 +49,7 @@ class Experiment:
     predict: Callable[[xr.Dataset], Mapping[str, xr.DataArray] | xr.Dataset] = _nothing
     figures: Callable[[xr.Dataset], Mapping[str, Figure]] = _nothing
     options: Mapping[str, Parameter] = field(default_factory=dict)
+    explore: Explore | None = None
     card: Card | None = None
 
     def __post_init__(self) -> None:

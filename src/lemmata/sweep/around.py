@@ -94,6 +94,10 @@ class Around(Body):
         """The body's."""
         return self.body.labels()
 
+    def along_steps(self, count: int) -> Body:
+        """The body's looks."""
+        return dataclasses.replace(self, body=self.body.along_steps(count))
+
     @property
     def wants_scratch(self) -> bool:
         """Whether the body does."""

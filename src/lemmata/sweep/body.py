@@ -165,6 +165,10 @@ class Body(ABC):
         """Labels and units of coordinates that are no parameters: further dimensions, what is computed; none."""
         return {}
 
+    def along_steps(self, count: int) -> "Body":
+        """The body with about ``count`` looks along its training, where it can; itself where it cannot."""
+        return self
+
     @property
     def wants_scratch(self) -> bool:
         """Whether :meth:`run` takes a folder for checkpoints."""

@@ -89,7 +89,7 @@ class _Processes(Pool):
         return 2 * self.workers
 
     def renew(self) -> bool:
-        self.executor = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _start_worker)
+        self.executor = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), start_worker)
         return True
 
     def blame(self, error: BaseException) -> str:
@@ -112,7 +112,8 @@ def _processes() -> Iterator[Pool]:
     pool.executor.shutdown()
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """Make a process one of ours: one thread, deaf to Ctrl-C, ended with its parent."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     if "torch" in sys.modules:  # loaded with the main script, before the variables were set

@@ -1,5 +1,6 @@
 """A sweep without a folder: the same dataset, held in memory as it grows."""
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -38,11 +39,23 @@ class Memory:
         return [tile for tile in self.plan.cut if not self._done[tile.region].all()]
 
     def write(self, tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep the results of one tile."""
+        """Keep the results of one tile, or of what was left of it."""
+        if tile.rest is not None:
+            cells = list(itertools.product(*tile.sides))
+            where = tuple(np.array([cells[k] for k in tile.rest]).T)
+            for name, array in self._arrays.items():
+                array[where] = arrays[name]
+            self._done[where] = True
+            return
         for name, array in self._arrays.items():
             region: Any = tile.region
             array[region] = arrays[name].reshape(*tile.shape, *array.shape[len(tile.shape) :])
         self._done[tile.region] = True
+
+    @property
+    def done(self) -> np.ndarray:
+        """Which cells have run, over the dimensions of the grid."""
+        return self._done
 
     def end_session(self, seconds: float) -> None:
         """Note the time."""

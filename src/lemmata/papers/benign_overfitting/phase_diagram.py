@@ -35,7 +35,7 @@ from lemmata.claims import (
     usable,
     within,
 )
-from lemmata.lab import ALL, Experiment, Size
+from lemmata.lab import ALL, Experiment, Explore, Size
 from lemmata.papers.benign_overfitting import setting, theory
 from lemmata.papers.benign_overfitting.setting import LARGE, SMALL
 from lemmata.report.curves import cloud
@@ -233,4 +233,18 @@ def collapse(data: xr.Dataset) -> Figure:
     return figure
 
 
-EXPERIMENT = Experiment(setting.RUN, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures)
+EXPLORE = Explore(
+    *("n", "signal", "test_error"),
+    limits=(1e-12, 0.5),
+    contours="test_error_predicted",
+    levels=(LEVEL,),
+    sliders={
+        "d": (1e3, 1e9),
+        "v0": (1e-3, 5),
+        "init": (1e-5, 0.1),
+        "sigma_p": (0.3, 3),
+        "m": (2, 40),
+        "steps": (50, 2000),
+    },
+)
+EXPERIMENT = Experiment(setting.RUN, SIZES, claims=CLAIMS, predict=setting.predict, figures=figures, explore=EXPLORE)

@@ -11,12 +11,14 @@ import numpy as np
 from lemmata.dynamics import native
 from lemmata.dynamics.run import Run
 from lemmata.dynamics.train import Training, train
+from lemmata.objectives.margin import MarginObjective
 from lemmata.parameters import Parameter, parameters_of
 from lemmata.probes.shipped import named
 from lemmata.sweep.body import SEED, Body, Variable, endings
 from lemmata.sweep.grid import Grid
 
 _KINDS = (bool, int, float, str)
+_MARGINS = ("margin_min", "margin_mean")
 _PIECE = 32  # cells timed for an estimate: of fewer, what every tile costs once would weigh too much
 
 
@@ -111,6 +113,16 @@ class TrainingBody(Body):
         once, twice = self._time(piece, few), self._time(piece, 2 * few)
         per_step = max(0.0, twice - once) / few
         return (once + per_step * (self.cell.steps - few)) * len(points) / len(piece)
+
+    def along_steps(self, count: int) -> "TrainingBody":
+        """Recorded at steps from 0 on, denser at the beginning; margins beside the probes where there are any."""
+        steps = self.cell.steps
+        record = tuple(sorted({round(steps * share**2) for share in np.linspace(0, 1, count).tolist()}))
+        probes = self.cell.probes
+        if isinstance(self.cell.objective, MarginObjective):
+            there = {probe.name for probe in named(probes)}
+            probes = (*probes, *(name for name in _MARGINS if name not in there))
+        return dataclasses.replace(self, cell=dataclasses.replace(self.cell, record=record, probes=probes))
 
     def in_use(self, point: Mapping[str, Any]) -> str:
         """What takes the steps on this machine: the engine, and compiled code or PyTorch."""
