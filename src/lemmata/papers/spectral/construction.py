@@ -8,13 +8,14 @@ with ReLU attention over n tokens, every linear score s as two heads, max(s, 0) 
 
     centre      x_i <- x_i - mean                                          score 1
     product     w <- w + (1/n) Σ_i x_i <x_i, v> = S v                      queries v, keys x, values x
-    normalise   marked rows w to unit length (a norm), or by attention  w <- w + (1/n) Σ_i w_i (f(||w||²) - 1)
+    normalise   marked rows w to unit length (a norm), or by attention  v <- (1/n) Σ_i w_i f(<w_i, w>), v = 0 before
     shift       v <- w, w <- 0                                             feed-forward, exact
     deflate     x_i <- x_i - (1/n) Σ_j v_j <v_j, x_i>,  value <- <v, w>
 
-No covariance is ever stored: E grows as k d. Reference: He, Cao, Chen, Wu, Fan, Liu (2025), arXiv 2501.01312, whose
-layers form the covariance and normalise by sums of ReLUs; this layout is ours. It computes
-:func:`lemmata.papers.spectral.theory.power_iteration` to rounding.
+No covariance is ever stored: E grows as k d. All tokens hold one iterate, and averaging over them keeps that true: if
+each added a correction to its own w instead, rounding differences of tokens would grow as λ_1^τ. Reference: He, Cao,
+Chen, Wu, Fan, Liu (2025), arXiv 2501.01312, whose layers form the covariance and normalise by sums of ReLUs; this
+layout is ours. It computes :func:`lemmata.papers.spectral.theory.power_iteration` to rounding.
 """
 
 from dataclasses import dataclass, field
@@ -106,17 +107,17 @@ def _power(layers: _Layers, steps: int, hinges: Hinges | None, polish: int) -> N
     rows = layers.rows
     product = _linear(rows.copy("x", "v"), rows.copy("w", "x"))
     shift = rows.copy("v", "w") - rows.copy("v", "v") - rows.copy("w", "w")
+    shift_back = rows.copy("w", "v") - rows.copy("v", "v") - rows.copy("w", "w")
     for step in range(steps):
         if hinges is None:
             layers.attend(product, unit=True, then=shift)
             continue
-        layers.attend(product)
-        always, keep = rows.copy("one", "one"), rows.copy("w", "w")
-        heads = [(always, keep * (hinges.constant - 1))]
-        heads += [(always * t - keep, keep * b) for t, b in zip(hinges.knots[1:], hinges.weights.tolist())]
-        again = 1 + (polish if step == steps - 1 else 0)
-        for round_ in range(again):
-            layers.attend(heads, then=shift if round_ == again - 1 else None)
+        layers.attend(product, then=-rows.copy("v", "v"))
+        always, length, out = rows.copy("one", "one"), rows.copy("w", "w"), rows.copy("v", "w")
+        heads = [(always, out * hinges.constant)]
+        heads += [(always * t - length, out * b) for t, b in zip(hinges.knots[1:], hinges.weights.tolist())]
+        for left in range(polish if step == steps - 1 else 0, -1, -1):
+            layers.attend(heads, then=shift_back if left else -rows.copy("w", "w"))
 
 
 @dataclass(frozen=True)
