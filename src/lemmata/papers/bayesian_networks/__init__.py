@@ -22,4 +22,18 @@ EXPERIMENTS = {
         laptop=150,
         paper=4000000,
     ),
+    "bayes-net-attention": Entry(
+        "attention",
+        "Where a trained query looks beside the constructed one's, and which samples its answer needs.",
+        smoke=2,
+        laptop=70,
+        paper=1500000,
+    ),
+    "bayes-net-ablation": Entry(
+        "ablation",
+        "One layer or two, one head or four: what is left of the answer.",
+        smoke=2,
+        laptop=70,
+        paper=3000000,
+    ),
 }

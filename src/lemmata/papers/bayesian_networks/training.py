@@ -30,7 +30,7 @@ from lemmata.claims import (
 from lemmata.lab import ALL, Experiment, Size
 from lemmata.papers.bayesian_networks.setting import DERIVED, FIGURES, TrainedBody
 from lemmata.report.curves import curves
-from lemmata.report.style import COLOURS, MARKERS, new_figure
+from lemmata.report.style import COLOURS, MARKERS, new_figure, styled
 
 SIZES = {
     "smoke": Size(
@@ -199,17 +199,19 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     return {"training_lengths": figure, "training_steps": along_steps(one)}
 
 
+@styled
 def beside(ax: Axes, data: xr.Dataset, name: str, losses: list[str], estimates: tuple[str, ...], log: str) -> None:
     """Trained networks solid with intervals over seeds, baselines dashed."""
     part = data[name] if "loss" in data[name].dims else data[name].expand_dims(loss=losses)
-    curves(ax, part.assign_attrs(data[name].attrs), "length", "loss", log=log, legend=False)
+    part = part.assign_coords(loss=[f"trained on {loss}" for loss in losses]).assign_attrs(data[name].attrs)
+    curves(ax, part, "length", "loss", log=log, legend=False)
     lines = data[f"baseline_{name}"]
     lines = lines.mean([dim for dim in lines.dims if dim not in ("estimate", "length")])
     for i, estimate in enumerate(estimates):
         shade = COLOURS[(i + 2) % len(COLOURS)]
         ax.plot(lines.length, lines.sel(estimate=estimate), color=shade, ls=(0, (5, 2.5)), lw=1.2,
                 marker=MARKERS[(i + 2) % len(MARKERS)], ms=3.5, label=estimate)  # fmt: skip
-    ax.legend(fontsize=7.5)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
 
 
 def along_steps(data: xr.Dataset) -> Figure:
