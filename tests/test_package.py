@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-KINDS = {".py", ".c", ".h", ".typed"}
+KINDS = {".py", ".c", ".h", ".js", ".typed"}
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
@@ -20,4 +20,4 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     source = ROOT / "src"
     wanted = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert shipped == wanted
-    assert {Path(name).suffix or Path(name).name for name in shipped} <= KINDS | {"py.typed"}
+    assert {Path(name).suffix for name in shipped} <= KINDS
