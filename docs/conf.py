@@ -31,6 +31,7 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 
 _NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
+_INLINE = "```{code-cell} ipython3\n:tags: [remove-cell]\n%matplotlib inline\n```\n\n"  # a figure is shown as a picture
 _OUTSIDE = re.compile(r"\]\(((?:\.\./)+)([\w./-]+?)(#[\w-]*)?\)")
 HERE = Path(__file__).parent
 
@@ -38,6 +39,7 @@ HERE = Path(__file__).parent
 def _cells(app: Any, name: str, source: list[str]) -> None:
     text = source[0]
     if "```python\n" in text and not text.startswith("---\n"):
+        text = text.replace("```python\n", _INLINE + "```{code-cell} ipython3\n", 1)
         text = _NOTEBOOK + text.replace("```python\n", "```{code-cell} ipython3\n")
     if name == "gallery":
         text += _gallery()
