@@ -178,6 +178,7 @@ def convex_table():
             "l2": 1e-3,
         },
     )
+    dataset = dataset.isel(seed=[0, 0]).assign_coords(seed=[0, 1])  # two seeds alike: intervals of no width
     return dataset.merge(convex.predict(dataset))
 
 

@@ -101,15 +101,16 @@ def stop_in_between(data: xr.Dataset) -> Finding:
     """Test loss after fine-tuning against the level, at SNR = 0.1."""
     part = at(setting.usable(data, loss=None), snr=0.1, labels=32)
     need(part, level=4, seed=2)
-    loss = mean(part.test_loss)
-    gap = mean(at(part, level=0.02).test_loss).minus(mean(at(part, level=0.1).test_loss))
+    loss, early = mean(part.test_loss), mean(at(part, level=0.02).test_loss)
+    gap = early.minus(mean(at(part, level=0.1).test_loss))
+    late = loss.where(part.level >= 0.1)
     unfit = int((at(part, level=0.02).train_loss > setting.FITTED).sum())
     told = f"at a = 0.02 {unfit} of {part.sizes['seed']} cells had not fitted their labels when steps ran out"
-    where = f"from a = {EARLY:g} on"
     return all_of(
-        above(0.3, gap, format="test loss at a = 0.02 above that at 0.1 by {:.3f}"),
-        below(0.1, loss.where(part.level >= EARLY), where=where, format=f"{{most:.3f}} at most {where}", point=True),
-        expected="learnt from a = 0.05 on and not at 0.02",
+        above(0.3, early, where="for the loss at a = 0.02", format="test loss {:.3f} at a = 0.02", point=True),
+        above(0, gap, format="above that at 0.1 by {:.3f}"),
+        below(0.1, late, where="from a = 0.1 on", format="{most:.3f} at most from a = 0.1 on", point=True),
+        expected="learnt from a = 0.1 on and not at 0.02",
         detail=(loss, told),
     )
 
