@@ -1,4 +1,4 @@
-"""In a real browser, everything but this machine blocked: a page draws, a key press trains a cell, a report is offline."""
+"""In a real browser, all but this machine blocked: a live page draws, and a key press trains a cell."""
 
 import os
 import shutil
@@ -11,13 +11,8 @@ CHROMIUM = shutil.which("chromium")
 pytest.importorskip("playwright", reason="no playwright; pip install playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium; apt-get install chromium")
 FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
 
@@ -48,7 +43,6 @@ def test_a_live_page_draws_and_a_key_press_trains_a_cell(page):
         page.get_by_text("36 of 36 cells, done").first.wait_for(timeout=120_000)
         page.get_by_role("button", name="Train this cell again").press("Enter")
         page.get_by_text("A: n = ").first.wait_for(timeout=120_000)
-        assert "key=" not in page.evaluate("window.location.href") or page.url.count("key=") == 1
         assert page.faults == []
     finally:
         server.terminate()
