@@ -171,7 +171,7 @@ def test_a_live_page_computes_shows_and_restores():
     live.page(document, slots)
     look = document.session_callbacks[0].callback
     panels = [*document.select({"name": "cells"})]  # that of A is filled, that of B is not shown
-    for _ in range(2000):
+    for _ in range(20000):
         look()
         cells = max(panels, key=lambda panel: len(panel.data["x"]))
         if set(cells.data["count"]) == {3}:
