@@ -1,4 +1,4 @@
-"""The command line: list | run | check | test | show | report | new.
+"""The command line: list | run | check | test | show | report | explore | new.
 
 It knows experiments by their cards and what each says.
 
@@ -25,6 +25,7 @@ _COMMANDS = {
     "test": ("lemmata.commands.test", "Test a conjecture of your own on cells that are run for it."),
     "show": ("lemmata.commands.show", "Draw the figures of a finished run from its stored data."),
     "report": ("lemmata.commands.report", "One HTML file of a finished run, to be sent and opened offline."),
+    "explore": ("lemmata.commands.explore", "A live map of an experiment, or a stored run, in the browser."),
     "new": ("lemmata.commands.new", "Write an experiment file of your own that runs as it is."),
 }
 

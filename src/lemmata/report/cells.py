@@ -1,7 +1,7 @@
 """What stands in every cell of a map, and at every point of the curve along its x axis, as columns for Bokeh."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,21 @@ from lemmata.report.views import View, along, ticks
 
 
 def show_map(
-    drawn: MapFigure, view: View, dataset: xr.Dataset, x: str, y: str, at: Mapping[str, int], twin: View | None = None
+    drawn: MapFigure,
+    view: View,
+    dataset: xr.Dataset,
+    x: str,
+    y: str,
+    at: Mapping[str, int],
+    twin: View | None = None,
+    fill: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> None:
     """Draw a view over two of its dimensions; ``y`` may be empty, for a strip along ``x``.
 
     Args:
         at: the index along every other dimension.
         twin: the predicted values of the same variable, for hovering.
+        fill: what missing cells show in the meantime, from a map ``(y, x)``; hovering says that they are missing.
     """
     axes = along(dataset)
     sides = [(axis_label(axes[name]), ticks(axes[name])) if name else ("", [""]) for name in (x, y)]
@@ -27,10 +35,11 @@ def show_map(
     mean, half, count = (_slab(array, view.dims, x, y, at) for array in (view.mean, view.half, view.count))
     predicted = np.full(mean.shape, np.nan) if twin is None else _slab(twin.mean, twin.dims, x, y, at)
     predicted = np.broadcast_to(predicted, mean.shape)
+    shades = mean if fill is None else fill(mean)
     columns: dict[str, list[Any]] = {name: [] for name in CELL_COLUMNS}
     for j, i in itertools.product(range(mean.shape[0]), range(mean.shape[1])):
         cell = (
-            *(i, j, coloured(view, mean[j, i]), said(mean[j, i]), interval(half[j, i]), int(count[j, i])),
+            *(i, j, coloured(view, shades[j, i]), said(mean[j, i]), interval(half[j, i]), int(count[j, i])),
             *(said(predicted[j, i], "–"), f"{x_label} = {x_ticks[i]}", f"{y_label} = {y_ticks[j]}" if y else ""),
         )
         for name, value in zip(CELL_COLUMNS, cell):

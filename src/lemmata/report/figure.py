@@ -44,7 +44,9 @@ class CurveFigure(NamedTuple):
 def map_figure(label: str, width: int = 560, height: int = 460) -> MapFigure:
     """A map without cells. A cell's ``value`` is what its colour shows; the other columns are what hovering says."""
     cells = ColumnDataSource({name: [] for name in CELL_COLUMNS}, name="cells")
-    plot = figure(width=width, height=height, toolbar_location="above", tools="pan,wheel_zoom,box_zoom,reset,save")
+    tools = "pan,wheel_zoom,box_zoom,reset,save"
+    extents: Any = {"x_range": (-0.5, 0.5), "y_range": (-0.5, 0.5)}
+    plot = figure(width=width, height=height, toolbar_location="above", tools=tools, **extents)
     plot.toolbar.logo = None
     plot.background_fill_color = MISSING
     plot.grid.visible = False
@@ -74,9 +76,8 @@ def curve_figure(width: int = 560, height: int = 260) -> CurveFigure:
 
 def exponents(log: bool) -> CustomJSTickFormatter:
     """Ticks of a colour bar: powers of ten where the map shows logarithms."""
-    return CustomJSTickFormatter(
-        args={"log": [log]}, code="return log[0] ? Math.pow(10, tick).toPrecision(2).replace(/\\.0(?=e|$)/, '') : tick"
-    )
+    code = "return log[0] ? Math.pow(10, tick).toExponential(Number.isInteger(tick) ? 0 : 1) : +tick.toPrecision(4)"
+    return CustomJSTickFormatter(args={"log": [log]}, code=code)
 
 
 def set_axis(axis: Any, labels: list[str], name: str) -> None:

@@ -36,7 +36,8 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .7rem .4rem 0; bo
 .holds { color: var(--holds); font-weight: 600; } .fails { color: var(--fails); font-weight: 700; }
 .open { color: var(--open); font-weight: 600; } td.holds, td.fails, td.open { white-space: nowrap; }
 figure { margin: 0 0 1.5rem; } figure img { max-width: 100%; height: auto; background: #fff; }
-pre { overflow-x: auto; border: 1px solid var(--line); padding: .7rem; font-size: .85rem; }
+pre { overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere;
+  border: 1px solid var(--line); padding: .7rem; font-size: .85rem; }
 .bokeh { color-scheme: light; background: #fff; color: #1b1b1b; padding: .7rem; overflow-x: auto; }
 @media print { details { display: block; } }
 """
