@@ -41,21 +41,22 @@ class InContextNearestNeighbour(ClassifierMixin, BaseEstimator):
         """Keep the table ``(n, d)`` as the context of every prompt."""
         if not self.sharpness > 0:
             raise ValueError(f"sharpness = {self.sharpness} was asked for; it must be above 0")
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        table: NDArray
+        table, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, of_class = np.unique(y, return_inverse=True)
-        self.mean_ = X.mean(0)
-        self.scale_ = float(np.sqrt(np.square(X - self.mean_).sum(1).mean())) or 1.0
-        self.context_ = self._tokens(X, np.eye(len(self.classes_))[of_class], 0.0)
+        self.mean_ = table.mean(0)
+        self.scale_ = float(np.sqrt(np.square(table - self.mean_).sum(1).mean())) or 1.0
+        self.context_ = self._tokens(table, np.eye(len(self.classes_))[of_class], 0.0)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Attention on the points of each class, ``(q, classes)``."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        table: NDArray = validate_data(self, X, dtype=np.float64, reset=False)
         network, weights = self._network()
         found = []
-        for part in np.split(X, range(_QUERIES, len(X), _QUERIES)):
+        for part in np.split(table, range(_QUERIES, len(table), _QUERIES)):
             queries = self._tokens(part, np.zeros((len(part), len(self.classes_))), 1.0)
             prompt = torch.tensor(np.concatenate([self.context_, queries]))[None, None]
             found.append(apply(network, weights, prompt)[0, 0, len(self.context_) :].numpy())

@@ -41,8 +41,8 @@ class TransformerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:
         """One pass over the table ``(n, d)``."""
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        n, d = X.shape
+        table: NDArray = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        n, d = table.shape
         if not 1 <= self.n_components <= min(n, d):
             raise ValueError(
                 f"n_components = {self.n_components} was asked for of {n} samples of {d} features; "
@@ -50,17 +50,17 @@ class TransformerPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             )
         what = PowerIteration(d, self.n_components, self.power_steps)
         built = what.components(_starts(self.seed, self.n_components, d))
-        vectors, values = (part[0, 0].numpy() for part in what.read(built(torch.tensor(X)[None, None]), n))
+        vectors, values = (part[0, 0].numpy() for part in what.read(built(torch.tensor(table)[None, None]), n))
         signs = np.sign(np.take_along_axis(vectors, np.abs(vectors).argmax(1)[:, None], 1))
         self.components_, self.explained_variance_ = vectors * np.where(signs == 0, 1, signs), values
-        self.mean_, self.layers_, self._n_features_out = X.mean(0), len(built.network.blocks), self.n_components
+        self.mean_, self.layers_, self._n_features_out = table.mean(0), len(built.network.blocks), self.n_components
         return self
 
     def transform(self, X: ArrayLike) -> NDArray:
         """Coordinates along the components, ``(n, k)``."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        coordinates: NDArray = (X - self.mean_) @ self.components_.T
+        table: NDArray = validate_data(self, X, dtype=np.float64, reset=False)
+        coordinates: NDArray = (table - self.mean_) @ self.components_.T
         return coordinates
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
@@ -93,11 +93,11 @@ class TransformerSpectralClustering(ClusterMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """One pass over the table ``(n, d)``."""
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        what = PowerIteration(X.shape[1], 1, self.power_steps)
-        scale = float(np.sqrt(np.square(X - X.mean(0)).sum(1).mean())) or 1.0
-        built = what.clusters(_starts(self.seed, 1, X.shape[1]), self.sharpness / scale)
-        self.scores_ = built(torch.tensor(X)[None, None])[0, 0, :, 0].numpy()
+        table: NDArray = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        what = PowerIteration(table.shape[1], 1, self.power_steps)
+        scale = float(np.sqrt(np.square(table - table.mean(0)).sum(1).mean())) or 1.0
+        built = what.clusters(_starts(self.seed, 1, table.shape[1]), self.sharpness / scale)
+        self.scores_ = built(torch.tensor(table)[None, None])[0, 0, :, 0].numpy()
         side = self.scores_ > 0
         self.labels_ = (side != side[0]).astype(np.int64)
         return self
