@@ -41,10 +41,10 @@ class InContextNearestNeighbour(ClassifierMixin, BaseEstimator):
         """Keep the table ``(n, d)`` as the context of every prompt."""
         if not self.sharpness > 0:
             raise ValueError(f"sharpness = {self.sharpness} was asked for; it must be above 0")
-        checked: tuple[NDArray, NDArray] = validate_data(self, X, y, dtype=np.float64)
-        table, labels = checked
-        check_classification_targets(labels)
-        self.classes_, of_class = np.unique(labels, return_inverse=True)
+        table: NDArray
+        table, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, of_class = np.unique(y, return_inverse=True)
         self.mean_ = table.mean(0)
         self.scale_ = float(np.sqrt(np.square(table - self.mean_).sum(1).mean())) or 1.0
         self.context_ = self._tokens(table, np.eye(len(self.classes_))[of_class], 0.0)

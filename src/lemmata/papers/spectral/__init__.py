@@ -31,7 +31,7 @@ EXPERIMENTS = {
     ),
     "spectral-clusters": Entry(
         "clusters",
-        "A network with written weights clusters as spectral clustering does, near the best possible.",
+        "A network with written weights clusters as the exact eigenvector does, near the best possible.",
         smoke=3,
         laptop=40,
         paper=300,
