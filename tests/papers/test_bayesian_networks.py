@@ -1,5 +1,7 @@
 """The constructed network against in-context maximum likelihood, baselines against loops, and the trainings' laws."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 from lemmata.draws import cell_seeds
 from lemmata.modules.attention import apply
 from lemmata.papers.bayesian_networks import baselines, construction, theory
+from lemmata.papers.bayesian_networks.attention import looked_at
+from lemmata.papers.bayesian_networks.generation import beginnings, generate, law_of_sequences, laws_of_steps
+from lemmata.papers.bayesian_networks.setting import TrainedBody
 from lemmata.prompts.bayesian_networks import NetworkPrompts
 from lemmata.prompts.dags import GRAPHS, random_dag
 
@@ -93,3 +98,46 @@ def test_enough_lambda_for_an_error():
     assert theory.error_of(50, theory.lam_for(50, 1e-6)) == pytest.approx(1e-6)
     assert theory.error_bound(10, [5, 0], 0.0).tolist() == [1.0, np.inf]
     assert theory.norm_bound(5, 2, 50, 1e-6) > theory.lam_for(50, 1e-6)
+
+
+def test_generation_multiplies_answers_and_draws_from_the_product():
+    """The joint law by loops over all sequences, and frequencies of draws within five standard errors."""
+    dag = GRAPHS["wet-grass"]
+    prompts = NetworkPrompts(dag, 30).draw(SEEDS[:1], "x", 1, torch.float64)
+    steps = laws_of_steps(lambda asked: baselines.smoothed(asked, 2.0), prompts)
+    law = law_of_sequences(steps)
+    for state in (0, 5, 11, 15):
+        product = 1.0
+        for m, value in enumerate(dag.values[state].tolist()):
+            asked = beginnings(prompts, m)
+            product *= float(baselines.smoothed(asked, 2.0)[0, state >> (dag.M - m), value])
+        assert float(law[state]) == pytest.approx(product, rel=1e-12)
+    assert float(law.sum()) == pytest.approx(1, abs=1e-12)
+    shares = torch.bincount(generate(steps, SEEDS[:1], "draw", 40_000), minlength=16) / 40_000
+    assert bool(((shares - law).abs() < 5 * (law * (1 - law) / 40_000).sqrt()).all())
+
+
+def test_the_constructed_query_looks_at_agreeing_samples():
+    dag = GRAPHS["general"]
+    prompts = NetworkPrompts(dag, 20).draw(SEEDS[:1], "x", 10, torch.float64)
+    weights = construction.parameters(dag, torch.tensor([40.0]))
+    _, attention = looked_at(construction.network(dag), weights, prompts)
+    agrees = (prompts.mismatches() == 0).double()
+    seen = agrees.sum(2) > 0
+    even = agrees / agrees.sum(2, keepdim=True).clamp_min(1)
+    torch.testing.assert_close(attention[:, :, 0, 0][seen], even[seen], rtol=0, atol=1e-12)
+
+
+def test_a_trained_network_is_a_function_of_the_multiset_and_learns():
+    body = TrainedBody(
+        graph="wet-grass", n=20, steps=100, batch=32, width=16, heads=2, tested=100, records=1, rate=5e-3
+    )
+    _, trained = body.trained([{"seed": 0}])
+    net, prompts = body.network, body.law(20).draw(SEEDS[:1], "x", 8)
+    turned = dataclasses.replace(prompts, samples=prompts.samples.flip(2))
+    said = apply(net, trained.parameters, prompts.tokens)
+    torch.testing.assert_close(apply(net, trained.parameters, turned.tokens), said, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(apply(net, trained.parameters, prompts.multiset), said, rtol=1e-4, atol=1e-5)
+    assert trained.records["to_mle/2"][0, -1] < 0.8 * trained.records["to_mle/2"][0, 0]
+    with pytest.raises(ValueError, match="do not divide"):
+        TrainedBody(width=30, heads=4).task([{}])
