@@ -1,6 +1,6 @@
 """Transformers as measures over particles: Gao, Cao, Li, He, Wang, Liu, Klusowski, Fan 2024, arXiv 2410.23610."""
 
-from lemmata.lab import Entry, Paper
+from lemmata.lab import Entry, Paper, Sentence
 
 PAPER = Paper(
     "Gao, Cao, Li, He, Wang, Liu, Klusowski, Fan 2024",
@@ -54,3 +54,22 @@ EXPERIMENTS = {
         smoke=1, laptop=15, paper=300,
     ),
 }  # fmt: skip
+ABSTRACT = (
+    Sentence(
+        "as width and depth grow, gradient flow with weight decay converges to a flow of measures",
+        (
+            "mean-field-depth/outputs-like-one-over-depth",
+            "mean-field-width/outputs-like-root-of-width",
+            "mean-field-bound/outputs-are-bounded",
+        ),
+    ),
+    Sentence(
+        "for small weight decay the flow reaches a global minimum of the loss",
+        ("mean-field-decay/risk-vanishes-with-decay", "mean-field-decay/without-decay-zero-risk"),
+    ),
+    Sentence(
+        "partial homogeneity and local Lipschitz smoothness are enough",
+        because="it says what a proof needs; particles without it are tried on this page, and no claim is made of them",
+    ),
+)
+"""What the abstract says, sentence by sentence, in our words."""
