@@ -65,9 +65,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Final |cos| over layers for each dimension, beside power iteration over its steps."""
     if not {"layers", "d"} <= set(data.dims):
         return {}
-    figure, axes = new_figure(
-        1, 2, title="Deeper is better, more dimensions are harder: trained (left) as for power steps"
-    )
+    figure, axes = new_figure(1, 2, title="The first eigenvector over layers (trained) and over power steps")
     final = data.cosine.isel(step=-1).sel(j=1)
     curves(axes[0, 0], final, "layers", "d", legend=False, title="trained networks")
     power = data.power.isel(layers=0).sel(j=1)

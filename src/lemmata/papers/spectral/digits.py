@@ -161,7 +161,9 @@ CLAIMS = (transfers, better_than_chance, later_are_worse)
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """|cos| on unseen digits along training, dashed on seen ones, by basis."""
     bases = [str(basis) for basis in data.basis.values.reshape(-1)]
-    figure, axes = new_figure(1, len(bases), title="Blocks of unseen digits are served as blocks of seen ones")
+    figure, axes = new_figure(
+        1, len(bases), title="Eigenvectors of blocks of unseen digits (solid) beside seen ones (dashed)"
+    )
     for ax, basis in zip(axes[0], bases):
         part = data.sel(basis=basis) if "basis" in data.dims else data
         seen = part.own_cosine.mean("seed") if "seed" in part.dims else part.own_cosine
