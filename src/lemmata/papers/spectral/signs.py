@@ -59,7 +59,7 @@ CLAIMS = (signs_cost, lines_are_found)
 
 def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Signed and unsigned cosines along training, by loss."""
-    if "wanted" not in data.dims:
+    if data.sizes.get("wanted", 1) < 2:
         return {}
     figure, axes = new_figure(1, 2, title="Lines are learnt, signs only in part")
     for ax, name, title in zip(axes[0], ("cosine", "signed"), ("line: |cos|", "with its sign: cos")):
