@@ -50,7 +50,7 @@ class Panel:
         lines = {"xs": "xs", "ys": "ys", "source": self.predicted}
         self.map.plot.multi_line(**lines, line_color="black", line_width=4)
         self.map.plot.multi_line(**lines, line_color="white", line_width=2, line_dash="dashed")
-        self.status, self.below = html(width=470), html(width=470)
+        self.status, self.below = html(width=470), html(width=640)
         sliders = [control.layout for control in self.controls.values()]
         self.layout = column(*sliders, self.map.plot, self.status, self.below)
         self.slot, self.variable, self._seen = slot, explore.shows, -1

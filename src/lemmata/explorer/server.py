@@ -5,6 +5,7 @@ Whoever comes with the key is given a cookie of this start, so that the key need
 
 import asyncio
 import hmac
+import logging
 import secrets
 import socket
 import webbrowser
@@ -14,6 +15,8 @@ from typing import Any
 import xarray as xr
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import EMPTY_LAYOUT
 from bokeh.document import Document
 from bokeh.server.auth_provider import AuthProvider
 from bokeh.server.server import Server
@@ -129,6 +132,8 @@ class Explorer:
 
     def run(self, browser: bool) -> None:
         """Serve until Ctrl-C."""
+        silence(EMPTY_LAYOUT, True)  # the place of the second map stays empty until it is asked for
+        logging.getLogger("bokeh.server").setLevel(logging.ERROR)  # a page that closes is nothing to tell
         self.server.start()
         print(f"{self.url}\nCtrl-C ends it.", flush=True)
         if browser:
