@@ -189,7 +189,7 @@ def figures(data: xr.Dataset) -> dict[str, Figure]:
     """Distance to the truth over the length beside the baselines, accuracy likewise, and the distance to the MLE."""
     one = data.isel(graph=0) if "graph" in data.dims else data
     losses = list(np.atleast_1d(one.loss.values))
-    title = f"Trained on contexts of {int(one.n)} samples: near the MLE or the posterior mean, not the naive estimate"
+    title = f"Trained on contexts of {int(one.n)} samples: tested on shorter and longer ones"
     figure, (axes,) = new_figure(1, 2, title=title, width=5.6, height=4.4)
     last = one.isel(step=-1)
     beside(axes[0], last, "to_truth", losses, ("mle", "naive", "laplace", "posterior", "mle, unseen fails"), "xy")
