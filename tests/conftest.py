@@ -1,7 +1,14 @@
 """What holds for every test: Ctrl-C is heard, and garbage is collected seldom."""
 
 import gc
+import os
 import signal
+
+from hypothesis import settings
+
+# The same examples at every run, so that one commit passes or fails alike everywhere; others with this variable.
+settings.register_profile("suite", derandomize=not os.environ.get("LEMMATA_RANDOM_EXAMPLES"))
+settings.load_profile("suite")
 
 
 def pytest_configure() -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -137,6 +137,7 @@ HUNDREDTHS = st.integers(-300, 300).map(lambda i: i / 100)
     minus=HUNDREDTHS,
     slope=st.sampled_from([0.0, 0.3]),
 )
+@example(a=[0.01, 0.0, 0.01], v=[0.0, 0.01, 0.0, 0.0, 0.0, 0.0], plus=0.0, minus=0.0, slope=0.0)  # nothing is heard
 def test_a_line_is_integrated_exactly(a, v, plus, minus, slope):
     activation = LeakyReLU(slope) if slope else ReLU()
     law = law_of([[x] for x in a], v[: len(a)], plus, minus, activation)
