@@ -38,7 +38,7 @@ BOTH = (True, False)
 _SEEN = ("test_error", "test_error_se", "train_loss", "signal_learning_mean", "noise_memorisation_mean", "norm_output")
 RUN = replace(setting.RUN, probes=_SEEN, record=tuple(step for step in RECORD if step <= setting.RUN.steps))
 SIZES = {
-    "smoke": Size(train_output=BOTH, v0=(0.02, 0.5), signal=3.0, seeds=2),
+    "smoke": Size(train_output=BOTH, v0=(0.02, 0.5), signal=3.0, m=5, seeds=2),
     "laptop": Size(train_output=BOTH, v0=(0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0), signal=(2.0, 3.0, 4.0), seeds=12),
     "paper": Size(
         train_output=BOTH, v0=(0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0), signal=(1.0, 2.0, 3.0, 4.0, 5.0),

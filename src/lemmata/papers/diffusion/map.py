@@ -36,7 +36,7 @@ from lemmata.theory.signal_noise import signal_at_n_snr2
 TIMES = np.geomspace(0.05, 1.5, 25)
 MODELS = (DENOISER, CLASSIFIER)
 SIZES = {
-    "smoke": Size(model=MODELS, n=(10, 20), snr=(0.15, 0.3, 0.6), steps=2000),
+    "smoke": Size(model=MODELS, n=(10, 20), snr=(0.15, 0.3, 0.6), steps=1200),
     "laptop": Size(
         model=MODELS, n=(10, 20, 40, 80), snr=tuple(np.geomspace(0.08, 0.8, 9).round(3).tolist()), steps=3000, seeds=5
     ),

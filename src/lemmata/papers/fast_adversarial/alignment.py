@@ -20,7 +20,7 @@ from lemmata.papers.fast_adversarial.setting import ABSTRACT, OURS
 
 PARTS = ("fgsm-rs", "bmi-ls", "skg", "skg-labels", "skg-relaxed", "skg-released")
 SIZES = {
-    "smoke": Size(defence=("fgsm-rs", "skg"), looks=1, seeds=2, epochs=1, attack_steps=2),
+    "smoke": Size(defence=("fgsm-rs", "skg"), looks=1, seeds=1, epochs=1, attack_steps=2),
     "laptop": Size(defence=PARTS, looks=12, seeds=3),
     "paper": Size(defence=(*PARTS, "pgi", "skg-group", "pgd-at"), looks=30, seeds=12),
 }

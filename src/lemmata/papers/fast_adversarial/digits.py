@@ -26,7 +26,7 @@ GAINS = (
 )
 """Variable, its word, and what SKG-FAT gains over FGSM-RS at least, at ε = 0.2."""
 SIZES = {
-    "smoke": Size(defence=("fgsm-rs", "skg"), eps=(0.2,), seeds=2, epochs=1, attack_steps=5),
+    "smoke": Size(defence=("fgsm-rs", "skg"), eps=(0.2,), seeds=2, epochs=1, attack_steps=2),
     "laptop": Size(defence=SEVEN, eps=(0.2, 0.25), seeds=6),
     "paper": Size(
         defence=(*SEVEN, "n-fgsm", "skg-relaxed", "skg-group", "fgsm-pgi", "fgsm-mep", "tdat", "trades"),

@@ -66,7 +66,7 @@ FINE: Knobs = (
 )
 OWN = (*PLUS, "adam++literal", "adam", "adagrad")
 SIZES = {
-    "smoke": Size(data=TABLES[:1], batch=(0, BATCH), optimiser=OWN, tuning=(0, 3, 6), steps=200, seeds=2),
+    "smoke": Size(data=TABLES[:1], batch=(0, BATCH), optimiser=OWN, tuning=(0, 3, 6), steps=120, seeds=2),
     "laptop": Size(data=TABLES, batch=(0, BATCH), optimiser=(*OWN, *PEERS), tuning=tuple(range(7)), seeds=6),
     "paper": Size(
         data=TABLES,

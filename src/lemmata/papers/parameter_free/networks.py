@@ -38,7 +38,7 @@ FINE: Knobs = (
     *((name, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)) for name in ("adam", "schedule-free")),
 )
 SIZES = {
-    "smoke": Size(net=NETS, schedule=SCHEDULES[:1], optimiser=("adam++", "adam"), tuning=(1, 3), epochs=3,
+    "smoke": Size(net=NETS, schedule=SCHEDULES[:1], optimiser=("adam++", "adam"), tuning=(1, 3), epochs=1,
                   changes={"records": 2}),
     "laptop": Size(net=NETS, schedule=SCHEDULES, optimiser=(*PLUS, "adam", "prodigy"), tuning=tuple(range(4)), seeds=3),
     "paper": Size(
