@@ -2,24 +2,19 @@
 
 import asyncio
 import io
-import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import click
 import numpy as np
 import pytest
 import xarray as xr
 from bokeh.document import Document
-from bokeh.models.widgets import Button, Select, Slider, TextInput
+from bokeh.models.widgets import Select, Slider
 
 from lemmata.commands import run as run_command
 from lemmata.explorer.downloads import KINDS
-from lemmata.explorer.live import Live
 from lemmata.explorer.server import Explorer
 from lemmata.explorer.stored import Stored
-from lemmata.explorer.worker import Worker
 from lemmata.lab.command_line import changes_of, command_line
 from lemmata.lab.find import find
 from lemmata.lab.run_folder import DATA, conclude, conclusions
@@ -161,36 +156,6 @@ def test_the_command_line_runs_the_same_grid(experiment, folder, monkeypatch):
     asked = experiment.configure(heard["size"], values, int(heard["seeds"]))
     assert asked == experiment.configure("smoke", changes, seeds)
     assert isinstance(run_command.command, click.Group)
-
-
-def test_a_live_page_computes_shows_and_restores():
-    live = Live("benign-overfitting", "smoke", Worker(lambda: ThreadPoolExecutor(1)))
-    slots, document = {}, Document()
-    request = SimpleNamespace(arguments={"A.steps": [b"25"], "A.d": [b"not a number"], "show": [b"train_loss"]})
-    document._session_context = lambda: SimpleNamespace(request=request)
-    live.page(document, slots)
-    look = document.session_callbacks[0].callback
-    panels = [*document.select({"name": "cells"})]  # that of A is filled, that of B is not shown
-    for _ in range(20000):
-        look()
-        cells = max(panels, key=lambda panel: len(panel.data["x"]))
-        if set(cells.data["count"]) == {3}:
-            break
-        threading.Event().wait(0.02)
-    body, grid = live.experiment.configure("smoke", {**live.defaults, "steps": 25}, 3)
-    expected = sweep(body, grid, progress=False).train_loss.mean("seed").squeeze("v0").transpose("signal", "n")
-    assert cells.data["mean"] == [f"{value:.4g}" for value in expected.values.ravel()]
-    field = next(f for f in document.select({"type": TextInput}) if not f.visible)
-    steps = next(f for f in document.select({"type": TextInput}) if f.value == "25")
-    steps.value = "1000000000"
-    waiting = document.session_callbacks[-1].callback
-    waiting()
-    assert "steps=1000000000" in field.value
-    assert any("lemmata run" in str(getattr(model, "text", "")) for model in document.models)
-    button = next(b for b in document.select({"type": Button}) if b.label == "Train this cell again")
-    assert button.js_event_callbacks == {}
-    assert len(slots) == 2
-    live.close()
 
 
 def test_conclusions_in_memory_are_those_of_the_store(experiment, folder):
