@@ -211,6 +211,25 @@ def test_several_conjectures_share_cells_and_alpha():
     assert len(keys) == len(set(keys))
 
 
+def test_shared_cells_are_paid_once_and_planned_once():
+    """Three statements about one grid cost what one of them does."""
+    law = Scaling("loss", "C * n**a * d**b", {"a": -0.5})
+    three = [law, Scaling("loss", "C * n**a * d**b", {"a": -0.4}), Invariance("loss", to="d")]
+    over, budget = {"n": (10, 20, 40), "d": (1, 2)}, 6 * 32
+    assert explain(three, labs.scaling, over, budget=budget).per_seed == 6
+    one = study(law, Counting(labs.scaling), over, budget=budget, precision=-1.0)
+    lab = Counting(labs.scaling)
+    all_ = study(three, lab, over, budget=budget, precision=-1.0)
+    assert (
+        [seeds for seeds, _ in all_.outcomes[0].looks] == [seeds for seeds, _ in one.outcomes[0].looks] == [8, 16, 32]
+    )
+    assert len(lab.asked) == budget
+    # Thresholds with the same crossing share all cells; only the plan before exploring counts them twice.
+    both = study([kappa(tolerance=0.0), kappa(tolerance=1e-9)], SyntheticLab(), N_D, budget=2500, precision=-1.0)
+    alone = study(kappa(tolerance=0.0), SyntheticLab(), N_D, budget=2500, precision=-1.0)
+    assert both.cells == alone.cells
+
+
 def test_a_lab_with_diverged_cells_drops_seeds_and_says_so():
     lab = SyntheticLab()
 

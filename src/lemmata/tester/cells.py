@@ -1,6 +1,6 @@
 """The cells of a study: asked for as lists of points, run once each, recorded, counted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Cells:
     ):
         self.runner, self.quantities, self.journal, self.heard = runner, tuple(quantities), journal, heard
         self.known: dict[Key, dict[str, np.ndarray]] = {}
+        self.asked: set[Key] = set()
         self.counts = {EXPLORE: 0, CONFIRM: 0}
         self.seconds = 0.0
         for point, values, stage in journal.cells():
@@ -44,6 +45,15 @@ class Cells:
         """Cells that ran, over all starts of the study."""
         return sum(self.counts.values())
 
+    @property
+    def spent(self) -> int:
+        """Cells that were asked for, whether they ran now or are replayed from the journal: what a budget counts."""
+        return len(self.asked)
+
+    def price(self, points: Iterable[Mapping[str, Any]]) -> int:
+        """How many of these points were not asked for yet; conjectures that share cells pay for them once."""
+        return len({_key(point) for point in points} - self.asked)
+
     def ask(self, points: Sequence[Mapping[str, Any]], stage: str, quantity: str) -> np.ndarray:
         """A quantity at points, ``(c, ...)``; missing where a cell diverged or gave no finite number.
 
@@ -51,6 +61,7 @@ class Cells:
             ValueError: the run does not measure it.
         """
         keys = [_key(point) for point in points]
+        self.asked.update(keys)
         new = list(dict.fromkeys(key for key in keys if quantity not in self.known.get(key, ())))
         if new:
             asked = [dict(key) for key in new]

@@ -82,7 +82,7 @@ class Study:
         self.cells = Cells(runs, quantities, self.journal, lambda cells: self._say())
         self.threads: list[Thread] = []
         self.layout: Layout | None = None
-        self.allowed = self.explored = 0
+        self.allowed = 0
 
     def check(self) -> None:
         """Refuse what cannot be tested, before any cell runs."""
@@ -122,8 +122,9 @@ class Study:
                 return self.cells.ask(points, EXPLORE, of)
 
             self.threads.append(Thread(conjecture, conjecture.explore(self.setting, ask), first_seed=self.first_seed))
-        self.explored = self.cells.counts[EXPLORE]
-        per_seed = sum(thread.conjecture.cells_per_seed(thread.stations) for thread in self.threads)
+        # What bends a curve is measured at the first look only, and laid out apart.
+        bend = sum(thread.conjecture.cells_to_bend(thread.stations) for thread in self.threads)
+        per_seed = self.price(1) - bend
         stored = self.journal.last("layout")
         if stored is not None:
             self.layout = Layout(tuple(stored["looks"]), stored["alpha"])
@@ -131,8 +132,7 @@ class Study:
         # A budget in seconds becomes cells once, so that a study that is killed ends as it would have.
         self.allowed = stored["cells"] if same else self.budget.cells_at(self.seconds_per_cell())
         if self.layout is None:
-            bend = sum(thread.conjecture.cells_to_bend(thread.stations) for thread in self.threads)
-            self.layout = lay_out(self.allowed, per_seed, self.alpha, self.explored, self.looks, bend)
+            self.layout = lay_out(self.allowed, per_seed, self.alpha, self.cells.spent, self.looks, bend)
         if not same:
             laid = {"looks": list(self.layout.looks), "alpha": self.layout.alpha}
             self.journal.write("layout", {**laid, "budget": str(self.budget), "cells": self.allowed})
@@ -140,9 +140,18 @@ class Study:
 
     def can_afford(self, count: int) -> bool:
         """Whether the budget has room for all open conjectures at this many seeds."""
-        need = sum(thread.need(count) for thread in self.threads if not thread.closed)
-        spent = self.explored + sum(thread.spent for thread in self.threads)
-        return spent + need <= self.allowed
+        return self.cells.spent + self.price(count) <= self.allowed
+
+    def price(self, count: int) -> int:
+        """Cells until a look at this many seeds; what open conjectures share is paid once."""
+        open_ = [thread for thread in self.threads if not thread.closed]
+        points = (
+            {**point, "seed": seed}
+            for thread in open_
+            for seed in thread.seeds(count)
+            for point in thread.stations.points
+        )
+        return self.cells.price(points) + sum(thread.beyond_stations() * len(thread.seeds(count)) for thread in open_)
 
     def look(self, count: int, layout: Layout) -> None:
         """One look at every conjecture that is open."""

@@ -25,31 +25,30 @@ class Thread:
     looks: list[tuple[int, str]] = field(default_factory=list)
     reason: str = ""
     dropped: int = 0
-    spent: int = 0
     closed: bool = False
 
     def take(self, ask: Ask, count: int, setting: Setting) -> None:
         """Measure as many seeds as a look has; move stations once if they are misplaced."""
         have = 0 if self.values is None else self.values.shape[1]
-        self.spent += self.conjecture.cells_per_seed(self.stations) * (count - have)
-        new = self.conjecture.measure(self.stations, ask, range(self.first_seed + have, self.first_seed + count))
+        new = self.conjecture.measure(self.stations, ask, self.seeds(count))
         self.values = new if self.values is None else np.concatenate([self.values, new], 1)
         if have == 0:
             moved = self.conjecture.recentred(setting, self.stations, self.values[:, _whole(self.values)])
             if moved is not None:
-                self.spent += self.conjecture.cells_per_seed(moved) * count
                 self.stations, self.first_seed = moved, self.first_seed + count
                 self.values = self.conjecture.measure(moved, ask, range(self.first_seed, self.first_seed + count))
             seeds = range(self.first_seed, self.first_seed + count)
             self.stations = self.conjecture.bent(self.stations, self.values, ask, seeds)
-            self.spent += self.conjecture.cells_to_bend(self.stations) * count
 
-    def need(self, count: int) -> int:
-        """Cells until a look at this many seeds."""
-        if self.values is None:
-            each = self.conjecture.cells_per_seed(self.stations) + self.conjecture.cells_to_bend(self.stations)
-            return each * count
-        return self.conjecture.cells_per_seed(self.stations) * (count - self.values.shape[1])
+    def seeds(self, count: int) -> range:
+        """Seeds that a look at this many still has to measure."""
+        have = 0 if self.values is None else self.values.shape[1]
+        return range(self.first_seed + have, self.first_seed + count)
+
+    def beyond_stations(self) -> int:
+        """Cells that the next seed costs beyond its stations, at places that measuring finds."""
+        bend = self.conjecture.cells_to_bend(self.stations) if self.values is None else 0
+        return self.conjecture.cells_per_seed(self.stations) - len(self.stations.points) + bend
 
     def whole(self) -> np.ndarray:
         """Values of the seeds all of whose cells count; says so if too many do not."""

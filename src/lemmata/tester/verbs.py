@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from lemmata.claims import Misfit, usable
@@ -138,7 +139,7 @@ def explain(
     several = (conjectures,) if isinstance(conjectures, Conjecture) else tuple(conjectures)
     study = Study(several, run, over, budget=budget, level=level, let=let, looks=looks, recorded=recorded)
     explore = sum(conjecture.cells_to_explore(study.setting) for conjecture in several)
-    per_seed = sum(conjecture.cells_per_seed_before(study.setting) for conjecture in several)
+    per_seed = _cells_per_seed(several, study)
     seconds = study.time_of_a_cell()
     cells = study.budget.cells
     if cells is None and seconds is not None:
@@ -150,6 +151,22 @@ def explain(
         except ValueError as error:
             reason = str(error)
     return TestPlan(tuple(one.statement for one in several), explore, per_seed, layout, cells, seconds, reason)
+
+
+def _cells_per_seed(conjectures: Sequence[Conjecture], study: Study) -> int:
+    """About how many cells a fresh seed will cost; stations known before exploring are shared by conjectures."""
+    setting, others = study.setting, 0
+    stations: list[Mapping[str, Any]] = []
+    for conjecture in conjectures:
+        if conjecture.cells_to_explore(setting):
+            others += conjecture.cells_per_seed_before(setting)
+        else:
+            stations += conjecture.explore(setting, _asks_nothing).points
+    return study.cells.price(stations) + others
+
+
+def _asks_nothing(points: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    raise AssertionError("a conjecture that needs no exploring asked for cells")
 
 
 def collapse(
