@@ -157,9 +157,8 @@ def _limit_states(law: FreshPoint) -> tuple[Tensor, LimitState]:
     parts = [t.to(torch.float64) for t in (law.covariance, law.output, law.signal_plus, law.signal_minus)]
     finite = torch.stack([t.flatten(1).isfinite().all(1) if t.ndim > 1 else t.isfinite() for t in parts]).all(0)
     covariance, output, plus, minus = (torch.where(finite.reshape(-1, *[1] * (t.ndim - 1)), t, 0.0) for t in parts)
-    heard = (output != 0).to(
-        covariance
-    )  # what no output weight hears is no noise: without it the output may be constant
+    # What no output weight hears is no noise: without it the output may be constant.
+    heard = (output != 0).to(covariance)
     root = symmetric_root(covariance * heard.unsqueeze(1) * heard.unsqueeze(2))
     state = LimitState(root.repeat(2, 1, 1), torch.cat([output, -output]), torch.cat([plus, -minus]), law.activation)
     return finite, state

@@ -188,7 +188,7 @@ class Conjecture(ABC):
         return 0
 
     def cells_per_seed_before(self, setting: Setting) -> int:
-        """About how many cells a seed will cost, before anything ran."""
+        """About how many cells a seed will cost, before anything ran; asked of those that explore, others know."""
         return len(setting.points())
 
     def recentred(self, setting: Setting, stations: Stations, values: np.ndarray) -> Stations | None:

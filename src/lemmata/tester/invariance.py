@@ -79,10 +79,6 @@ class Invariance(Conjecture):
             dataset = dataset.assign_coords({name: ("group", [shape[name] for shape in stations.shapes])})
         return Judgement((row,), examples, (spot,), dataset)
 
-    def cells_per_seed_before(self, setting: Setting) -> int:
-        """All points."""
-        return len(self._groups(setting)) * len(setting.axes[self.to])
-
     def _groups(self, setting: Setting) -> list[dict[str, Any]]:
         where = Expression(self.where, condition=True) if self.where else None
         return setting.points(without=(self.to,), where=where)

@@ -84,10 +84,6 @@ class Order(Conjecture):
             dataset = dataset.assign_coords({name: ("group", [shape[name] for shape in stations.shapes])})
         return Judgement((row,), examples, (note,), dataset)
 
-    def cells_per_seed_before(self, setting: Setting) -> int:
-        """Two per point."""
-        return 2 * len(self._groups(setting))
-
     def _groups(self, setting: Setting) -> list[dict[str, Any]]:
         where = Expression(self.where, condition=True) if self.where else None
         return setting.points(without=(self.along,), where=where)
